@@ -1,0 +1,165 @@
+//! The driver's gRPC service: unwraps a request, parses it, asks the provider, wraps the answer; one log line a call.
+
+pub mod listener;
+pub mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::budget::{Budget, parse_grpc_timeout};
+use crate::class::endpoint::{ClassDefaults, Flavour};
+use crate::class::{MountRequestText, MountSpec};
+use crate::clock::Clock;
+use crate::error::MountError;
+use crate::mount::report::{Change, MountReport};
+use crate::mount::{MountedFile, Provider};
+use v1alpha1::csi_driver_provider_server::CsiDriverProvider;
+use v1alpha1::{File, MountRequest, MountResponse, ObjectVersion, VersionRequest, VersionResponse};
+
+pub use v1alpha1::csi_driver_provider_server::CsiDriverProviderServer;
+
+/// The driver's messages. They derive `Debug` and carry tokens: never format one.
+#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
+pub mod v1alpha1 {
+    tonic::include_proto!("v1alpha1");
+}
+
+/// The name that `Version` answers.
+pub const RUNTIME_NAME: &str = "lockkeeper";
+
+/// The version of the driver's API that `Version` answers.
+const API_VERSION: &str = "v1alpha1";
+
+/// The service of one socket.
+#[derive(Clone)]
+pub struct Service {
+    provider: Arc<Provider>,
+    flavour: Flavour,
+    defaults: Arc<ClassDefaults>,
+    mount_timeout: Duration,
+    // Turns true when calls in flight must be answered, for the process is about to end.
+    cut: watch::Receiver<bool>,
+    clock: Clock,
+}
+
+impl Service {
+    /// The service of one socket. `cut` turns true shortly before the process ends.
+    pub fn new(
+        provider: Arc<Provider>,
+        flavour: Flavour,
+        defaults: Arc<ClassDefaults>,
+        mount_timeout: Duration,
+        cut: watch::Receiver<bool>,
+        clock: Clock,
+    ) -> Self {
+        Self { provider, flavour, defaults, mount_timeout, cut, clock }
+    }
+
+    async fn mount_once(self, request: MountRequest, budget: Budget) -> Result<MountResponse, MountError> {
+        let text = MountRequestText {
+            attributes: &request.attributes,
+            secrets: &request.secrets,
+            permission: &request.permission,
+            target_path: &request.target_path,
+        };
+        let spec = match MountSpec::parse(&text, self.flavour, &self.defaults) {
+            Ok(spec) => spec,
+            Err(error) => {
+                let error = MountError::from(error);
+                tracing::warn!(code = ?error.code(), "mount failed: {error}");
+                return Err(error);
+            }
+        };
+        if !spec.unknown_fields.is_empty() {
+            tracing::warn!(class = spec.class, namespace = spec.pod.namespace, fields = ?spec.unknown_fields, "fields that nobody reads; check their spelling");
+        }
+        let mut cut = self.cut.clone();
+        let outcome = tokio::select! {
+            biased;
+            (report, outcome) = self.provider.mount(&spec, budget) => {
+                log(&spec, &report, &outcome);
+                outcome
+            }
+            _ = cut.wait_for(|cut| *cut) => {
+                tracing::warn!(pod = spec.pod.name, namespace = spec.pod.namespace, "mount cut short by the shutdown");
+                Err(MountError::ShuttingDown)
+            }
+        };
+        outcome.map(response)
+    }
+}
+
+#[tonic::async_trait]
+impl CsiDriverProvider for Service {
+    async fn version(&self, _request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        Ok(Response::new(VersionResponse {
+            version: API_VERSION.to_owned(),
+            runtime_name: RUNTIME_NAME.to_owned(),
+            runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn mount(&self, request: Request<MountRequest>) -> Result<Response<MountResponse>, Status> {
+        let timeout = request
+            .metadata()
+            .get("grpc-timeout")
+            .and_then(|value| value.to_str().ok())
+            .and_then(parse_grpc_timeout);
+        let budget = Budget::of_call(self.clock.now(), self.mount_timeout, timeout);
+        // A task of its own, so that a panic is one answer and not the process; stopped when the caller hangs up.
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(self.clone().mount_once(request.into_inner(), budget));
+        let outcome = match task.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) | None => Err(MountError::Internal),
+        };
+        outcome.map(Response::new).map_err(|error| Status::new(error.code(), error.to_string()))
+    }
+}
+
+fn response(files: Vec<MountedFile>) -> MountResponse {
+    let mut answer = MountResponse::default();
+    for file in files {
+        answer.object_version.push(ObjectVersion { id: file.path.clone(), version: file.version });
+        // 0 to 0o777 fits.
+        answer.files.push(File { path: file.path, mode: file.mode as i32, contents: file.contents });
+    }
+    answer
+}
+
+fn log(spec: &MountSpec, report: &MountReport, outcome: &Result<Vec<MountedFile>, MountError>) {
+    let pod = &spec.pod;
+    let elapsed_ms = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
+    macro_rules! line {
+        ($level:expr, $code:expr, $($message:tt)+) => {
+            tracing::event!(
+                $level,
+                pod = pod.name,
+                namespace = pod.namespace,
+                uid = pod.uid,
+                service_account = pod.service_account,
+                class = spec.class,
+                role = spec.login.role,
+                objects = report.objects,
+                reads = report.reads,
+                logins = report.logins,
+                retries = report.retries,
+                elapsed_ms,
+                code = ?$code,
+                $($message)+
+            )
+        };
+    }
+    match (outcome, report.change) {
+        (Err(error), _) => line!(tracing::Level::WARN, error.code(), "mount failed: {error}"),
+        (Ok(_), Some(Change::Unchanged)) => {
+            line!(tracing::Level::DEBUG, tonic::Code::Ok, "mounted, unchanged");
+        }
+        (Ok(_), change) => {
+            line!(tracing::Level::INFO, tonic::Code::Ok, "mounted, {}", change.map_or("first", Change::word));
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One Vault cluster as mounts reach it: its nodes' connections, who may ask how often, redirects, retries.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::class::endpoint::{Address, EndpointSpec, TlsSpec};
+use crate::clock::{Clock, Instant, Jitter};
+use crate::json::Json;
+use crate::recent::Recent;
+use crate::retry::{Attempt, Effort, Persistence, Tried, Trouble};
+use crate::settings::ClientSettings;
+use crate::vault::pace::Pace;
+use crate::vault::refusal::refused;
+use crate::wire::tls::{TlsFileError, TlsFiles, TlsMaterial};
+use crate::wire::{Client, Exchange, Failure, Origin, Reply, secret_header};
+
+/// Clusters whose connections are kept; a class may name any address, so there must be a bound.
+const CLUSTERS_KEPT: usize = 256;
+
+/// Requests in flight to one cluster.
+const REQUESTS_IN_FLIGHT: usize = 64;
+
+/// The most of one answer's body that is read.
+const BODY_LIMIT: usize = 16 << 20;
+
+/// All clusters that this process talks to for one flavour.
+#[derive(Debug)]
+pub struct Clusters {
+    known: Mutex<Recent<EndpointSpec, Known>>,
+    settings: ClientSettings,
+    clock: Clock,
+    jitter: Jitter,
+}
+
+#[derive(Debug)]
+struct Known {
+    fingerprint: Option<[u8; 32]>,
+    cluster: Arc<Cluster>,
+}
+
+impl Clusters {
+    /// No cluster yet.
+    pub fn new(settings: ClientSettings, clock: Clock, jitter: Jitter) -> Self {
+        Self { known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)), settings, clock, jitter }
+    }
+
+    /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
+    /// next mount on; while the new ones cannot be used the old connections stay in use.
+    pub async fn cluster(&self, spec: &EndpointSpec) -> Result<Arc<Cluster>, TlsFileError> {
+        let files = tls_files(&spec.tls);
+        if files.are_none()
+            && let Some(known) = self.known().touch(spec)
+        {
+            return Ok(Arc::clone(&known.cluster));
+        }
+        let settings = self.settings.clone();
+        let (clock, jitter, wanted) = (self.clock, self.jitter.clone(), spec.clone());
+        let held = self.known().touch(spec).map(|known| (known.fingerprint, Arc::clone(&known.cluster)));
+        let old = held.as_ref().and_then(|(fingerprint, _)| *fingerprint);
+        // Reads files and, without a CA of the class's own, the system's authorities.
+        let built = tokio::task::spawn_blocking(move || {
+            let material = files.read()?;
+            let fingerprint = (!files.are_none()).then(|| material.fingerprint());
+            if fingerprint.is_some() && fingerprint == old {
+                return Ok(None);
+            }
+            Cluster::build(wanted, &material, &settings, clock, jitter)
+                .map(|cluster| Some((fingerprint, Arc::new(cluster))))
+        })
+        .await
+        .map_err(|_| TlsFileError::from("the TLS settings could not be read".to_owned()))
+        .and_then(|built| built);
+        match (built, held) {
+            (Ok(None), Some((_, cluster))) => Ok(cluster),
+            (Ok(Some((fingerprint, cluster))), _) => {
+                self.known().insert(spec.clone(), Known { fingerprint, cluster: Arc::clone(&cluster) });
+                Ok(cluster)
+            }
+            (Err(error), Some((_, cluster))) => {
+                tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
+                Ok(cluster)
+            }
+            (Err(error), None) => Err(error),
+            (Ok(None), None) => Err(TlsFileError::from("the TLS settings could not be read".to_owned())),
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Recent<EndpointSpec, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cluster's nodes; at least one.
+#[derive(Debug)]
+pub struct Cluster {
+    spec: EndpointSpec,
+    nodes: Vec<Node>,
+    next: AtomicUsize,
+    in_flight: Semaphore,
+    // Redirects lead to other nodes; kept for when they lead there again.
+    elsewhere: Mutex<Recent<String, Client>>,
+    material: TlsMaterial,
+    settings: ClientSettings,
+    clock: Clock,
+    jitter: Jitter,
+}
+
+#[derive(Debug)]
+struct Node {
+    address: Address,
+    base: String,
+    client: Client,
+    pace: Option<Pace>,
+}
+
+/// One request to Vault, as often as it has to be sent.
+pub struct Call<'a> {
+    /// The method as written.
+    pub method: &'a str,
+    /// Percent-encoded, without `/v1/`, with the query.
+    pub target: String,
+    /// The JSON body.
+    pub body: Option<&'a Json>,
+    /// The session's token, except for a login.
+    pub token: Option<&'a SecretString>,
+    /// Must not run twice.
+    pub write: bool,
+}
+
+/// An answer and when the attempt that brought it began.
+pub struct Answered {
+    /// The whole body of a successful answer.
+    pub body: Zeroizing<Vec<u8>>,
+    /// No part of the answer is older.
+    pub started: Instant,
+}
+
+impl Cluster {
+    fn build(
+        spec: EndpointSpec,
+        material: &TlsMaterial,
+        settings: &ClientSettings,
+        clock: Clock,
+        jitter: Jitter,
+    ) -> Result<Self, TlsFileError> {
+        let nodes = spec
+            .addresses
+            .iter()
+            .map(|address| {
+                let (origin, base) = origin(address);
+                let client = client(&origin, &spec.tls, material, settings)?;
+                let pace = settings.rate_limit.map(|limit| Pace::new(limit, clock.now()));
+                Ok(Node { address: address.clone(), base, client, pace })
+            })
+            .collect::<Result<_, TlsFileError>>()?;
+        Ok(Self {
+            spec,
+            nodes,
+            next: AtomicUsize::new(0),
+            in_flight: Semaphore::new(REQUESTS_IN_FLIGHT),
+            elsewhere: Mutex::new(Recent::with_capacity(8)),
+            material: material.clone(),
+            settings: settings.clone(),
+            clock,
+            jitter,
+        })
+    }
+
+    /// The addresses as an error names them.
+    pub fn addresses(&self) -> String {
+        let texts: Vec<String> = self.spec.addresses.iter().map(Address::to_string).collect();
+        texts.join(", ")
+    }
+
+    /// The namespace that requests carry.
+    pub fn namespace(&self) -> Option<&str> {
+        self.spec.namespace.as_deref()
+    }
+
+    /// Sends a request until it is answered with success, cannot be, or nobody waits any longer.
+    pub async fn call(&self, call: &Call<'_>, effort: &Effort) -> Result<Answered, Tried> {
+        let persistence = Persistence {
+            clock: self.clock,
+            jitter: self.jitter.clone(),
+            attempt_timeout: self.settings.attempt_timeout,
+            attempts: self.settings.max_retries.map(|retries| retries.saturating_add(1)),
+            write: call.write,
+        };
+        persistence
+            .run(effort, |attempt| async move {
+                let index = self.next.load(Ordering::Relaxed);
+                let node = &self.nodes[index % self.nodes.len()];
+                let outcome = self.attempt(node, call, attempt).await;
+                if outcome.as_ref().is_err_and(Trouble::is_the_nodes_own) {
+                    // Whoever failed at the same node has moved on already: then leave it there.
+                    let _ = self.next.compare_exchange(
+                        index,
+                        index.wrapping_add(1),
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
+                }
+                outcome
+            })
+            .await
+    }
+
+    async fn attempt(&self, node: &Node, call: &Call<'_>, attempt: Attempt) -> Result<Answered, Trouble> {
+        let ends = attempt.started + attempt.timeout;
+        let late = || Trouble::Wire(Failure::TimedOut(attempt.timeout));
+        let waiting = async {
+            if let Some(pace) = &node.pace {
+                pace.turn(self.clock).await;
+            }
+            self.in_flight.acquire().await
+        };
+        let _slot = tokio::time::timeout_at(ends, waiting).await.map_err(|_| late())?.map_err(|_| late())?;
+        let started = self.clock.now();
+        let left = || ends.saturating_duration_since(self.clock.now());
+        let target = format!("{}/v1/{}", node.base, call.target);
+        let reply = node.client.send(self.exchange(call, &target)?, left()).await?;
+        let reply = match reply.status {
+            301 | 302 | 307 => {
+                let (client, target) = self.follow(node, &reply)?;
+                client.send(self.exchange(call, &target)?, left()).await.map_err(|failure| {
+                    Trouble::Redirect(format!(
+                        "Vault answered {} to another address, and there: {failure}",
+                        reply.status
+                    ))
+                })?
+            }
+            _ => reply,
+        };
+        if (200..300).contains(&reply.status) {
+            return Ok(Answered { body: reply.body, started });
+        }
+        Err(refused(&reply))
+    }
+
+    fn exchange<'e>(&self, call: &'e Call<'_>, target: &'e str) -> Result<Exchange<'e>, Trouble> {
+        let unsendable = |what: &str| Trouble::Wire(Failure::Unsendable(what.to_owned()));
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-vault-request"), HeaderValue::from_static("true"));
+        if let Some(namespace) = self.namespace() {
+            let value = HeaderValue::from_str(namespace).map_err(|_| unsendable("the namespace"))?;
+            headers.insert(HeaderName::from_static("x-vault-namespace"), value);
+        }
+        if let Some(token) = call.token {
+            let value = secret_header(token.expose_secret()).ok_or_else(|| unsendable("the token"))?;
+            headers.insert(HeaderName::from_static("x-vault-token"), value);
+        }
+        if call.body.is_some() {
+            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(Exchange {
+            method: call.method,
+            target,
+            headers,
+            body: call.body.map(Json::to_bytes),
+            limit: BODY_LIMIT,
+        })
+    }
+
+    /// Where a redirect leads: once, with the token, as Go's client does; never from https to http.
+    fn follow(&self, node: &Node, reply: &Reply) -> Result<(Client, String), Trouble> {
+        let wrong = |why: &str| Trouble::Redirect(format!("Vault answered {} and {why}", reply.status));
+        let location = reply.header("location").ok_or_else(|| wrong("names no Location"))?;
+        if location.starts_with('/') && !location.starts_with("//") {
+            return Ok((node.client.clone(), location.to_owned()));
+        }
+        let uri: http::Uri = location.parse().map_err(|_| wrong("its Location is no address"))?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let place = uri
+            .authority()
+            .map(|authority| format!("{}://{authority}", uri.scheme_str().unwrap_or_default()));
+        let address = place.and_then(|place| Address::parse(&place, "Location").ok());
+        let address = address.ok_or_else(|| wrong("its Location is no address"))?;
+        let is_tls = |address: &Address| matches!(address, Address::Http { tls: true, .. });
+        if is_tls(&node.address) && !is_tls(&address) {
+            return Err(wrong(&format!(
+                "leads from https to {address}, which would send the token in clear; not followed"
+            )));
+        }
+        if address.origin() == node.address.origin() {
+            return Ok((node.client.clone(), target));
+        }
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = elsewhere.touch(&address.origin()) {
+            return Ok((client.clone(), target));
+        }
+        let built = client(&origin(&address).0, &self.spec.tls, &self.material, &self.settings);
+        let built = built.map_err(|error| wrong(&format!("leads to {address}, but {error}")))?;
+        elsewhere.insert(address.origin(), built.clone());
+        Ok((built, target))
+    }
+}
+
+fn client(
+    origin: &Origin,
+    tls: &TlsSpec,
+    material: &TlsMaterial,
+    settings: &ClientSettings,
+) -> Result<Client, TlsFileError> {
+    let proxy = settings.proxy.as_ref().map(|proxy| proxy.expose_url());
+    Client::build(origin, material, tls.skip_verify, tls.server_name.as_deref(), proxy)
+}
+
+fn origin(address: &Address) -> (Origin, String) {
+    match address {
+        Address::Http { tls, host, port, base } => {
+            (Origin::Tcp { tls: *tls, host: host.clone(), port: *port }, base.clone())
+        }
+        Address::Unix(path) => (Origin::Unix(path.clone()), String::new()),
+    }
+}
+
+fn tls_files(tls: &TlsSpec) -> TlsFiles {
+    TlsFiles {
+        ca_file: tls.ca_file.clone(),
+        ca_directory: tls.ca_directory.clone(),
+        ca_text: tls.ca_bytes.clone(),
+        client_cert: tls.client_cert.clone(),
+        client_key: tls.client_key.clone(),
+    }
+}

@@ -1,0 +1,217 @@
+//! One HTTP exchange: sends a request, reads the answer under a limit, says how it failed.
+//!
+//! The only place that names the HTTP client. Redirects are never followed and no proxy is used unasked, because
+//! either would hand a token to somebody else.
+
+mod failure;
+pub mod tls;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use rustls::pki_types::ServerName;
+use zeroize::{Zeroize, Zeroizing};
+
+pub use failure::Failure;
+use tls::{TlsFileError, TlsMaterial};
+
+/// To be connected within this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where a client connects to.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// Plain HTTP or HTTPS on TCP.
+    Tcp {
+        /// True for `https`.
+        tls: bool,
+        /// Host name or IP address; an IPv6 address without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Plain HTTP on a Unix socket.
+    Unix(PathBuf),
+}
+
+/// A client of one origin; keeps its connections. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    host: Option<HeaderValue>,
+}
+
+/// One request. `body` is overwritten in memory after it was sent.
+pub struct Exchange<'a> {
+    /// The method as written.
+    pub method: &'a str,
+    /// Path and query, percent-encoded, with a slash in front.
+    pub target: &'a str,
+    /// Headers; mark secrets as sensitive.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Option<Zeroizing<Vec<u8>>>,
+    /// The most bytes of an answer's body that are read.
+    pub limit: usize,
+}
+
+/// What came back, whatever its status.
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body; overwritten in memory when dropped.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl Client {
+    /// Builds a client. `server_name` is what the certificate must be for, in place of the host. `material` is read
+    /// already, so that nothing here blocks but the loading of the system's authorities.
+    pub fn build(
+        origin: &Origin,
+        material: &TlsMaterial,
+        skip_verify: bool,
+        server_name: Option<&str>,
+        proxy: Option<&str>,
+    ) -> Result<Self, TlsFileError> {
+        let broken = |what: &str, error: &reqwest::Error| {
+            TlsFileError::from(format!(
+                "{what} cannot be used: {}",
+                if error.is_builder() { "not valid" } else { "refused" }
+            ))
+        };
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")));
+        let mut host_header = None;
+        let base = match origin {
+            Origin::Unix(path) => {
+                builder = builder.unix_socket(path.clone()).tls_backend_preconfigured(tls::never_used()?);
+                "http://localhost".to_owned()
+            }
+            Origin::Tcp { tls: false, host, port } => {
+                builder = builder.tls_backend_preconfigured(tls::never_used()?);
+                format!("http://{}:{port}", bracketed(host))
+            }
+            Origin::Tcp { tls: true, host, port } => {
+                let name = server_name.filter(|name| *name != host);
+                let verified = match name.map(|name| (name, name.parse::<IpAddr>())) {
+                    Some((_, Ok(address))) => Some(ServerName::IpAddress(address.into())),
+                    _ => None,
+                };
+                let in_url = match (name, &verified) {
+                    // The name stands in the URL, so that it is asked for in the handshake (SNI) and checked there;
+                    // the connection goes to the address's host, which the Host header names too.
+                    (Some(name), None) => {
+                        builder = builder.dns_resolver(std::sync::Arc::new(FixedHost { host: host.clone() }));
+                        host_header = HeaderValue::from_str(&format!("{}:{port}", bracketed(host))).ok();
+                        name.to_owned()
+                    }
+                    _ => bracketed(host),
+                };
+                builder = builder.tls_backend_preconfigured(material.client_config(skip_verify, verified)?);
+                format!("https://{in_url}:{port}")
+            }
+        };
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| broken("the proxy", &error))?);
+        }
+        let http = builder.build().map_err(|error| broken("this address", &error))?;
+        Ok(Self { http, base, host: host_header })
+    }
+
+    /// Sends a request and reads the whole answer, within `timeout`.
+    pub async fn send(&self, exchange: Exchange<'_>, timeout: Duration) -> Result<Reply, Failure> {
+        match tokio::time::timeout(timeout, self.exchange(exchange)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::TimedOut(timeout)),
+        }
+    }
+
+    async fn exchange(&self, exchange: Exchange<'_>) -> Result<Reply, Failure> {
+        let method = Method::from_bytes(exchange.method.as_bytes())
+            .map_err(|_| Failure::Unsendable("the method".to_owned()))?;
+        let url = format!("{}{}", self.base, exchange.target);
+        let mut request = self.http.request(method, url).headers(exchange.headers);
+        if let Some(host) = &self.host {
+            request = request.header(http::header::HOST, host);
+        }
+        if let Some(body) = exchange.body {
+            request = request.body(Bytes::from_owner(body));
+        }
+        let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
+        let announced = response.content_length().unwrap_or(0);
+        if announced > exchange.limit as u64 {
+            return Err(Failure::TooBig(exchange.limit));
+        }
+        let mut body = Zeroizing::new(Vec::with_capacity(announced as usize));
+        while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of(&error))? {
+            if body.len() + chunk.len() > exchange.limit {
+                return Err(Failure::TooBig(exchange.limit));
+            }
+            append(&mut body, &chunk);
+        }
+        Ok(Reply {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+        })
+    }
+}
+
+impl Reply {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `Retry-After` in seconds, when it is given so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+/// A header value that no formatting shows; `None` where it holds what a header cannot.
+pub fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Appends and, when the buffer has to move, overwrites the old one.
+fn append(buffer: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
+    if buffer.capacity() - buffer.len() < bytes.len() {
+        let mut larger = Vec::with_capacity((buffer.len() + bytes.len()).max(buffer.capacity() * 2));
+        larger.extend_from_slice(buffer);
+        buffer.zeroize();
+        **buffer = larger;
+    }
+    buffer.extend_from_slice(bytes);
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// Resolves every name to one host's addresses.
+struct FixedHost {
+    host: String,
+}
+
+impl reqwest::dns::Resolve for FixedHost {
+    fn resolve(&self, _name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let host = self.host.clone();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
