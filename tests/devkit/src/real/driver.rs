@@ -1,0 +1,118 @@
+//! The real Secrets Store CSI driver, in a mount namespace of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+use super::process::{scratch_folder, servers_folder};
+use super::{Error, Kubernetes, Process, Program, Result};
+use crate::proto::csi::{ProbeRequest, identity_client::IdentityClient};
+
+/// How long the driver may take to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+/// The namespace and the service account that the driver's own manifests name.
+const ACCOUNT: (&str, &str) = ("kube-system", "secrets-store-csi-driver");
+/// The collection whose presence shows that the driver's definitions are served.
+const CLASSES: &str = "/apis/secrets-store.csi.x-k8s.io/v1/secretproviderclasses";
+/// The one after it, where the driver says what it has mounted.
+const STATUSES: &str = "/apis/secrets-store.csi.x-k8s.io/v1/secretproviderclasspodstatuses";
+
+/// A running driver with rotation on, ended when dropped; what it has mounted is then gone too.
+///
+/// It mounts tmpfs, for which it needs root and CAP_SYS_ADMIN. Its mounts are seen by nobody else, so they are looked at
+/// through [`Driver::seen`].
+pub struct Driver {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Driver {
+    /// The node that the driver says it is on.
+    pub const NODE: &'static str = "node-a";
+
+    /// Creates the driver's definitions and rights in the cluster, starts it with just these rights, and waits until it
+    /// answers.
+    ///
+    /// # Errors
+    /// When it was not built, may not mount, or does not start.
+    pub async fn start(kubernetes: &Kubernetes) -> Result<Self> {
+        let manifests = servers_folder().join("driver-deploy");
+        for entry in fs::read_dir(&manifests)
+            .map_err(|error| Error::from(error).while_doing(format_args!("read {}", manifests.display())))?
+        {
+            kubernetes.create_manifests(&entry?.path()).await?;
+        }
+        kubernetes.await_collection(CLASSES).await?;
+        kubernetes.await_collection(STATUSES).await?;
+        let token = kubernetes.token(ACCOUNT.0, ACCOUNT.1, &[], None).await?;
+
+        let folder = scratch_folder("driver-")?;
+        let path = folder.path();
+        fs::write(path.join("kubeconfig"), kubernetes.kubeconfig(&token))?;
+        for name in ["providers", "none", "kubelet"] {
+            fs::create_dir(path.join(name))?;
+        }
+        let mut process = Program::built("driver")?
+            .private_mounts()
+            .env("KUBECONFIG", path.join("kubeconfig"))
+            .arg(format!("--endpoint=unix://{}", path.join("csi.sock").display()))
+            .arg(format!("--nodeid={}", Self::NODE))
+            .arg(format!("--provider-volume={}", path.join("providers").display()))
+            .arg(format!("--additional-provider-volume-paths={}", path.join("none").display()))
+            .args(["--metrics-addr=127.0.0.1:0", "--enable-secret-rotation=true"])
+            .start(path)?;
+        let socket = path.join("csi.sock");
+        process
+            .until("the driver answers", START, async |_| {
+                let mut identity = IdentityClient::new(connect(&socket).await?);
+                identity.probe(ProbeRequest {}).await.map(drop).map_err(|status| Error::new(status.message()))
+            })
+            .await?;
+        Ok(Self { process, folder })
+    }
+
+    /// Where the driver looks for the provider that classes call `name`.
+    #[must_use]
+    pub fn provider_socket(&self, name: &str) -> PathBuf {
+        self.folder.path().join("providers").join(format!("{name}.sock"))
+    }
+
+    /// A path as the driver sees it, with its mounts.
+    #[must_use]
+    pub fn seen(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.process.id()));
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// What the driver has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The folder that stands for kubelet's own.
+    pub(super) fn kubelet_folder(&self) -> PathBuf {
+        self.folder.path().join("kubelet")
+    }
+
+    /// A new connection to its CSI socket.
+    pub(super) async fn connect(&self) -> Result<Channel> {
+        connect(&self.folder.path().join("csi.sock")).await
+    }
+}
+
+/// A gRPC connection over a Unix socket.
+async fn connect(socket: &Path) -> Result<Channel> {
+    let socket = socket.to_owned();
+    let connector = service_fn(move |_: Uri| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    Ok(Endpoint::from_static("http://localhost").connect_with_connector(connector).await?)
+}

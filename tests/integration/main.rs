@@ -1,0 +1,8 @@
+//! What a user of the provider notices, over real sockets against the stand-ins.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine's own clock")]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod golden;
+mod mounts;
+mod node;

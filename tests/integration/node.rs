@@ -1,0 +1,151 @@
+//! A node for one test: stand-ins for Vault and Kubernetes, a provider on a socket, the stand-in driver.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use devkit::driver::{Driver, MountCall, MountFailure, Mounted};
+use devkit::kubernetes::Kubernetes;
+use devkit::pod::Pod;
+use devkit::vault::{Role, Vault};
+use lockkeeper::app::App;
+use lockkeeper::settings::{Invocation, Settings};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The longest that anything in a test may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Everything that one test talks to. Dropped at its end, and with it every server.
+pub struct Node {
+    /// The Kubernetes API.
+    pub kubernetes: Kubernetes,
+    /// A Vault with KV 2 at `secret`, KV 1 at `kv`, and a role `app` at the auth mount `kubernetes`.
+    pub vault: Vault,
+    /// The provider.
+    pub provider: Provider,
+}
+
+/// A provider in this process, served as the binary serves it.
+pub struct Provider {
+    /// The driver's way to it.
+    pub driver: Driver,
+    /// Its socket.
+    pub socket: PathBuf,
+    /// `http://127.0.0.1:port` of its health address.
+    pub health: String,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<Result<(), String>>>,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// A node with a Vault that knows the role `app`.
+    pub async fn start() -> Self {
+        Self::with(Vault::start().await, &[]).await
+    }
+
+    /// A node with this Vault and these flags beside the usual ones.
+    pub async fn with(vault: Vault, flags: &[&str]) -> Self {
+        Self::with_environment(vault, flags, &[]).await
+    }
+
+    /// A node whose provider has this environment beside the Kubernetes API's.
+    pub async fn with_environment(vault: Vault, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let kubernetes = Kubernetes::start().await;
+        vault.kubernetes_auth("kubernetes", &kubernetes.issuer());
+        vault.role("kubernetes", Role::new("app"));
+        let provider = Provider::start("vault.sock", &kubernetes, flags, environment).await;
+        Self { kubernetes, vault, provider }
+    }
+
+    /// A mount of these objects for a pod, with the driver's token for the audience `vault`.
+    pub fn call(&self, pod: &Pod, objects: &str) -> MountCall {
+        self.call_without_token(pod, objects).token("vault", &self.kubernetes.mint(pod, "vault"))
+    }
+
+    /// The same without a token from the driver.
+    pub fn call_without_token(&self, pod: &Pod, objects: &str) -> MountCall {
+        MountCall::new(pod)
+            .parameter("roleName", "app")
+            .parameter("vaultAddress", &self.vault.address())
+            .objects(objects)
+    }
+
+    /// Mounts, with an end even if the provider has none.
+    pub async fn mount(&self, call: &MountCall) -> Result<Mounted, MountFailure> {
+        self.provider.mount(call).await
+    }
+
+    /// Mounts what has to work.
+    pub async fn mounted(&self, call: &MountCall) -> Mounted {
+        self.mount(call).await.unwrap_or_else(|failure| panic!("the mount failed: {failure}"))
+    }
+
+    /// Mounts what has to fail; the failure's code is final, whatever it is.
+    pub async fn refused(&self, call: &MountCall) -> MountFailure {
+        let failure = self.mount(call).await.err().expect("the mount fails");
+        assert!(failure.is_final(), "{failure}");
+        failure
+    }
+}
+
+impl Provider {
+    /// Serves on a socket of this name in a folder of its own.
+    pub async fn start(
+        name: &str,
+        kubernetes: &Kubernetes,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join(name);
+        let mut arguments = vec![
+            format!("-endpoint={}", socket.display()),
+            "-health-addr=127.0.0.1:0".to_owned(),
+            format!("-kubernetes-service-account-dir={}", kubernetes.service_account_folder().display()),
+        ];
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let (host, port) = (kubernetes.host().to_owned(), kubernetes.port().to_string());
+        let environment = |name: &str| match name {
+            "KUBERNETES_SERVICE_HOST" => Some(host.clone().into()),
+            "KUBERNETES_SERVICE_PORT" => Some(port.clone().into()),
+            name => environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()),
+        };
+        let invocation =
+            Settings::parse(arguments.into_iter().map(Into::into), environment).expect("settings");
+        let Invocation::Serve(settings) = invocation else { panic!("not told to print") };
+        let bound = App::bind(*settings).await.expect("bound");
+        let health = format!("http://{}", bound.health_address());
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            bound.run(shutdown).await.map_err(|error| error.to_string())
+        });
+        let driver = Driver::new(&socket);
+        driver.until_ready().await;
+        Self { driver, socket, health, stop: Some(stop), running: Some(running), _folder: folder }
+    }
+
+    /// Mounts, with an end even if the provider has none.
+    pub async fn mount(&self, call: &MountCall) -> Result<Mounted, MountFailure> {
+        let answer = tokio::time::timeout(3 * PATIENCE, self.driver.mount(call)).await;
+        answer.expect("the provider answers before the test's patience ends")
+    }
+
+    /// Tells it to end.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) {
+        let running = self.running.take().expect("not waited for twice");
+        let ended = tokio::time::timeout(PATIENCE, running).await.expect("it ends in time");
+        ended.expect("no panic").expect("no failure");
+    }
+}
