@@ -112,7 +112,9 @@ impl Bound {
         let (cut, cut_seen) = watch::channel(false);
         let (drain, drain_seen) = watch::channel(false);
         let health = Health::new(phase_seen, places.clone());
-        let health_server = tokio::spawn(health.serve(health_listener));
+        // In a set, so that it ends with this future, however that ends.
+        let mut health_server = JoinSet::new();
+        health_server.spawn(health.serve(health_listener));
 
         let mut servers = JoinSet::new();
         let mut providers: Vec<(Flavour, Arc<Provider>)> = Vec::new();
@@ -166,7 +168,6 @@ impl Bound {
             cut.send_replace(true);
             let _ = tokio::time::timeout(CUT_BEFORE_END, &mut all_done).await;
         }
-        health_server.abort();
         failure.map_or(Ok(()), Err)
     }
 }

@@ -73,9 +73,6 @@ impl Service {
                 return Err(error);
             }
         };
-        if !spec.unknown_fields.is_empty() {
-            tracing::warn!(class = spec.class, namespace = spec.pod.namespace, fields = ?spec.unknown_fields, "fields that nobody reads; check their spelling");
-        }
         let mut cut = self.cut.clone();
         let outcome = tokio::select! {
             biased;
@@ -152,6 +149,14 @@ fn log(spec: &MountSpec, report: &MountReport, outcome: &Result<Vec<MountedFile>
                 $($message)+
             )
         };
+    }
+    if !spec.unknown_fields.is_empty() && report.change != Some(Change::Unchanged) {
+        line!(
+            tracing::Level::WARN,
+            outcome.as_ref().err().map_or(tonic::Code::Ok, MountError::code),
+            "fields of the class that nobody reads: {}; check their spelling",
+            spec.unknown_fields.join(", ")
+        );
     }
     match (outcome, report.change) {
         (Err(error), _) => line!(tracing::Level::WARN, error.code(), "mount failed: {error}"),

@@ -20,8 +20,7 @@ use crate::error::MountError;
 use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::recent::Recent;
 use crate::vault::response::VaultResponse;
-use crate::vault::session::Login;
-use crate::vault::{Reading, Tally, Vault, VaultError};
+use crate::vault::{Reading, Tally, Vault};
 use report::{Change, MountReport};
 
 /// Volumes whose last content is remembered by a hash, to tell what changed.
@@ -71,24 +70,26 @@ impl Provider {
         budget: Budget,
     ) -> (MountReport, Result<Vec<MountedFile>, MountError>) {
         let tally = Arc::new(Tally::default());
-        // The key is looked for while Vault is read: delivery before versioning.
-        let (answers, key) = tokio::join!(self.read_all(spec, budget, &tally), self.hmac_key.key(budget));
-        let outcome = answers.and_then(|answers| {
-            let files: Vec<MountedFile> = spec
-                .objects
-                .iter()
-                .map(|object| {
-                    let response = answers.get(&object.request).ok_or(MountError::Internal)?;
-                    let bytes = content::content(object, response)
-                        .map_err(|error| MountError::content(object, error))?;
-                    let version =
-                        key.as_ref().map(|key| object_version::object_version(object, response, &bytes, key));
-                    Ok(file(object, bytes, version.unwrap_or_default()))
-                })
-                .collect::<Result<_, MountError>>()?;
-            self.check_size(&files)?;
-            Ok(files)
-        });
+        // The key is looked for while Vault is read; a read that fails does not wait for it.
+        let key = async { Ok(self.hmac_key.key(budget).await) };
+        let outcome =
+            tokio::try_join!(self.read_all(spec, budget, &tally), key).and_then(|(answers, key)| {
+                let files: Vec<MountedFile> = spec
+                    .objects
+                    .iter()
+                    .map(|object| {
+                        let response = answers.get(&object.request).ok_or(MountError::Internal)?;
+                        let bytes = content::content(object, response)
+                            .map_err(|error| MountError::content(object, error))?;
+                        let version = key
+                            .as_ref()
+                            .map(|key| object_version::object_version(object, response, &bytes, key));
+                        Ok(file(object, bytes, version.unwrap_or_default()))
+                    })
+                    .collect::<Result<_, MountError>>()?;
+                self.check_size(&files)?;
+                Ok(files)
+            });
         let change = outcome.as_ref().ok().map(|files| self.change(&spec.volume, files));
         let report = MountReport {
             objects: spec.objects.len(),
@@ -108,13 +109,8 @@ impl Provider {
         budget: Budget,
         tally: &Arc<Tally>,
     ) -> Result<HashMap<ReadRequest, Arc<VaultResponse>>, MountError> {
-        let cluster = self
-            .vault
-            .clusters()
-            .cluster(&spec.endpoint)
-            .await
-            .map_err(|error| MountError::vault(&spec.objects[0], VaultError::Tls(error)))?;
-        let login = Arc::new(Login::of(spec, cluster, Arc::clone(&self.kubernetes), Arc::clone(tally)));
+        let login = self.vault.login(spec, &self.kubernetes, tally).await;
+        let login = login.map_err(|error| MountError::vault(&spec.objects[0], error))?;
         let mut readings: HashMap<&ReadRequest, (Reading, &ObjectSpec)> = HashMap::new();
         for object in &spec.objects {
             readings

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::budget::Budget;
-use crate::class::ReadRequest;
+use crate::class::{MountSpec, ReadRequest};
 use crate::clock::{Clock, Jitter};
-use crate::kubernetes::KubernetesError;
+use crate::kubernetes::{Kubernetes, KubernetesError};
 use crate::retry::{Effort, Ended, Tried, Trouble};
 use crate::settings::ClientSettings;
 use crate::task::SharedTask;
@@ -87,7 +87,6 @@ pub struct LoginWords {
 
 impl VaultError {
     fn login(login: &Login, tried: Tried) -> Self {
-        login.tally.retried(tried.attempts);
         let who = LoginWords {
             role: login.how.role.clone(),
             mount: login.how.mount.clone(),
@@ -134,9 +133,15 @@ impl Vault {
         }
     }
 
-    /// The clusters that this flavour's mounts reach.
-    pub fn clusters(&self) -> &Clusters {
-        &self.clusters
+    /// Prepares a mount's login: the cluster that the class names, and the pod's place among the sessions.
+    pub async fn login(
+        &self,
+        spec: &MountSpec,
+        kubernetes: &Arc<Kubernetes>,
+        tally: &Arc<Tally>,
+    ) -> Result<Arc<Login>, VaultError> {
+        let cluster = self.clusters.cluster(&spec.endpoint).await.map_err(VaultError::Tls)?;
+        Ok(self.sessions.login(spec, cluster, Arc::clone(kubernetes), Arc::clone(tally)))
     }
 
     /// Reads once, for as long as somebody holds the task's handle.

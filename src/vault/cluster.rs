@@ -1,7 +1,7 @@
 //! One Vault cluster as mounts reach it: its nodes' connections, who may ask how often, redirects, retries.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,16 +31,30 @@ const BODY_LIMIT: usize = 16 << 20;
 /// All clusters that this process talks to for one flavour.
 #[derive(Debug)]
 pub struct Clusters {
-    known: Mutex<Recent<EndpointSpec, Known>>,
+    known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
     settings: ClientSettings,
     clock: Clock,
     jitter: Jitter,
 }
 
-#[derive(Debug)]
+/// An endpoint's cluster, with the TLS files that it was built of.
+#[derive(Debug, Default)]
 struct Known {
-    fingerprint: Option<[u8; 32]>,
-    cluster: Arc<Cluster>,
+    current: Mutex<Option<([u8; 32], Arc<Cluster>)>>,
+    building: tokio::sync::Mutex<()>,
+}
+
+impl Known {
+    fn current(&self) -> MutexGuard<'_, Option<([u8; 32], Arc<Cluster>)>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn built_of(&self, fingerprint: &[u8; 32]) -> Option<Arc<Cluster>> {
+        self.current()
+            .as_ref()
+            .filter(|(built, _)| built == fingerprint)
+            .map(|(_, cluster)| Arc::clone(cluster))
+    }
 }
 
 impl Clusters {
@@ -52,47 +66,53 @@ impl Clusters {
     /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
     /// next mount on; while the new ones cannot be used the old connections stay in use.
     pub async fn cluster(&self, spec: &EndpointSpec) -> Result<Arc<Cluster>, TlsFileError> {
-        let files = tls_files(&spec.tls);
-        if files.are_none()
-            && let Some(known) = self.known().touch(spec)
-        {
-            return Ok(Arc::clone(&known.cluster));
-        }
-        let settings = self.settings.clone();
-        let (clock, jitter, wanted) = (self.clock, self.jitter.clone(), spec.clone());
-        let held = self.known().touch(spec).map(|known| (known.fingerprint, Arc::clone(&known.cluster)));
-        let old = held.as_ref().and_then(|(fingerprint, _)| *fingerprint);
-        // Reads files and, without a CA of the class's own, the system's authorities.
-        let built = tokio::task::spawn_blocking(move || {
-            let material = files.read()?;
-            let fingerprint = (!files.are_none()).then(|| material.fingerprint());
-            if fingerprint.is_some() && fingerprint == old {
-                return Ok(None);
-            }
-            Cluster::build(wanted, &material, &settings, clock, jitter)
-                .map(|cluster| Some((fingerprint, Arc::new(cluster))))
-        })
-        .await
-        .map_err(|_| TlsFileError::from("the TLS settings could not be read".to_owned()))
-        .and_then(|built| built);
-        match (built, held) {
-            (Ok(None), Some((_, cluster))) => Ok(cluster),
-            (Ok(Some((fingerprint, cluster))), _) => {
-                self.known().insert(spec.clone(), Known { fingerprint, cluster: Arc::clone(&cluster) });
-                Ok(cluster)
-            }
-            (Err(error), Some((_, cluster))) => {
+        let known = {
+            let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = table.touch(spec).map(|known| Arc::clone(known));
+            found.unwrap_or_else(|| {
+                let known = Arc::<Known>::default();
+                table.insert(spec.clone(), Arc::clone(&known));
+                known
+            })
+        };
+        match self.up_to_date(spec, &known).await {
+            Ok(cluster) => Ok(cluster),
+            Err(error) => {
+                let (_, old) = known.current().clone().ok_or_else(|| error.clone())?;
                 tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
-                Ok(cluster)
+                Ok(old)
             }
-            (Err(error), None) => Err(error),
-            (Ok(None), None) => Err(TlsFileError::from("the TLS settings could not be read".to_owned())),
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Recent<EndpointSpec, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn up_to_date(&self, spec: &EndpointSpec, known: &Known) -> Result<Arc<Cluster>, TlsFileError> {
+        let files = tls_files(&spec.tls);
+        let material = if files.are_none() { files.read()? } else { blocking(move || files.read()).await? };
+        let fingerprint = material.fingerprint();
+        if let Some(cluster) = known.built_of(&fingerprint) {
+            return Ok(cluster);
+        }
+        // Many mounts may meet a new endpoint at once: one builds, for all of them to share its connections.
+        let _building = known.building.lock().await;
+        if let Some(cluster) = known.built_of(&fingerprint) {
+            return Ok(cluster);
+        }
+        let (spec, settings) = (spec.clone(), self.settings.clone());
+        let (clock, jitter) = (self.clock, self.jitter.clone());
+        // Without a CA of the class's own this reads the system's authorities.
+        let built = blocking(move || Cluster::build(spec, &material, &settings, clock, jitter)).await?;
+        let cluster = Arc::new(built);
+        *known.current() = Some((fingerprint, Arc::clone(&cluster)));
+        Ok(cluster)
     }
+}
+
+/// Runs what blocks on a thread for that.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TlsFileError> + Send + 'static,
+) -> Result<T, TlsFileError> {
+    let lost = |_| TlsFileError::from("the TLS settings could not be read".to_owned());
+    tokio::task::spawn_blocking(work).await.map_err(lost).and_then(|outcome| outcome)
 }
 
 /// A cluster's nodes; at least one.

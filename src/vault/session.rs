@@ -57,8 +57,7 @@ impl Session {
     }
 }
 
-/// Everything a login needs.
-#[derive(Clone)]
+/// Everything a login needs, and the pod's place among the sessions.
 pub struct Login {
     /// Where.
     pub cluster: Arc<Cluster>,
@@ -66,35 +65,11 @@ pub struct Login {
     pub pod: Pod,
     /// By which mount, role, audience.
     pub how: LoginSpec,
-    /// The endpoint as the class and the defaults say it; part of what makes two logins the same.
-    pub endpoint: EndpointSpec,
-    /// Mints the pod's token where the driver sent none.
-    pub kubernetes: Arc<Kubernetes>,
     /// Counts what is asked.
     pub tally: Arc<Tally>,
-}
-
-impl Login {
-    /// The login of a mount.
-    pub fn of(
-        spec: &MountSpec,
-        cluster: Arc<Cluster>,
-        kubernetes: Arc<Kubernetes>,
-        tally: Arc<Tally>,
-    ) -> Self {
-        let (pod, how, endpoint) = (spec.pod.clone(), spec.login.clone(), spec.endpoint.clone());
-        Self { cluster, pod, how, endpoint, kubernetes, tally }
-    }
-
-    fn key(&self) -> SessionKey {
-        SessionKey {
-            pod: self.pod.clone(),
-            role: self.how.role.clone(),
-            mount: self.how.mount.clone(),
-            audience: self.how.token_audience.clone(),
-            endpoint: self.endpoint.clone(),
-        }
-    }
+    // Mints the pod's token where the driver sent none.
+    kubernetes: Arc<Kubernetes>,
+    slot: Arc<Slot>,
 }
 
 /// What two mounts must have in common to use one token: the pod and every parameter but the objects.
@@ -134,7 +109,35 @@ impl Sessions {
         Self { table: Mutex::new(Recent::with_capacity(cache_size)), clock }
     }
 
-    /// A session for a pod: the one it has, or a new one. `denied` is the session whose token was just refused; `None`
+    /// The login of a mount. All reads of the mount use this one, and so one session, even where none is kept.
+    pub fn login(
+        &self,
+        spec: &MountSpec,
+        cluster: Arc<Cluster>,
+        kubernetes: Arc<Kubernetes>,
+        tally: Arc<Tally>,
+    ) -> Arc<Login> {
+        let key = SessionKey {
+            pod: spec.pod.clone(),
+            role: spec.login.role.clone(),
+            mount: spec.login.mount.clone(),
+            audience: spec.login.token_audience.clone(),
+            endpoint: spec.endpoint.clone(),
+        };
+        let slot = {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = table.touch(&key).map(|slot| Arc::clone(slot));
+            known.unwrap_or_else(|| {
+                let slot = Arc::new(Slot::default());
+                table.insert(key, Arc::clone(&slot));
+                slot
+            })
+        };
+        let (pod, how) = (spec.pod.clone(), spec.login.clone());
+        Arc::new(Login { cluster, pod, how, tally, kubernetes, slot })
+    }
+
+    /// The pod's session: the one it has, or a new one. `denied` is the session whose token was just refused; `None`
     /// is answered when it may not be replaced yet.
     pub async fn session_for(
         &self,
@@ -142,7 +145,7 @@ impl Sessions {
         budget: Budget,
         denied: Option<&Arc<Session>>,
     ) -> Result<Option<Arc<Session>>, VaultError> {
-        let slot = self.slot(login);
+        let slot = &login.slot;
         loop {
             let now = self.clock.now();
             let (task, effort) = {
@@ -168,8 +171,7 @@ impl Sessions {
                     }
                     None => {
                         let effort = Effort::begin(now, budget);
-                        let task =
-                            SharedTask::spawn(log_in(Arc::clone(login), Arc::clone(&slot), effort.clone()));
+                        let task = SharedTask::spawn(log_in(Arc::clone(login), effort.clone()));
                         state.login = Some((task.downgrade(), effort.clone()));
                         (task, effort)
                     }
@@ -190,17 +192,6 @@ impl Sessions {
             }
         }
     }
-
-    fn slot(&self, login: &Login) -> Arc<Slot> {
-        let key = login.key();
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = table.touch(&key) {
-            return Arc::clone(slot);
-        }
-        let slot = Arc::new(Slot::default());
-        table.insert(key, Arc::clone(&slot));
-        slot
-    }
 }
 
 impl Slot {
@@ -209,9 +200,11 @@ impl Slot {
     }
 }
 
-async fn log_in(login: Arc<Login>, slot: Arc<Slot>, effort: Effort) -> Outcome {
+async fn log_in(login: Arc<Login>, effort: Effort) -> Outcome {
+    login.tally.logins.fetch_add(1, Ordering::Relaxed);
     let outcome = log_in_once(&login, &effort).await;
-    let mut state = slot.state();
+    login.tally.retried(effort.attempts());
+    let mut state = login.slot.state();
     state.login = None;
     if let Ok(session) = &outcome {
         state.session = Some(Arc::clone(session));
@@ -240,7 +233,6 @@ async fn log_in_once(login: &Login, effort: &Effort) -> Outcome {
         ("jwt".to_owned(), Json::string(jwt.expose_secret())),
         ("role".to_owned(), Json::string(login.how.role.as_str())),
     ]));
-    login.tally.logins.fetch_add(1, Ordering::Relaxed);
     let call =
         Call { method: "POST", target: login.how.url_path(), body: Some(&body), token: None, write: false };
     let answered =

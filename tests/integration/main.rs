@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine's own clock")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod errors;
 mod golden;
 mod mounts;
 mod node;

@@ -9,12 +9,30 @@ use devkit::pod::Pod;
 use devkit::vault::{Role, Vault};
 use lockkeeper::app::App;
 use lockkeeper::settings::{Invocation, Settings};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::Code;
 
 /// The longest that anything in a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One file `o` from the secret that most tests read.
+pub const ONE: &str = "- {objectName: o, secretPath: secret/data/app, secretKey: k}";
+
+/// The failure has this code, and its message holds each of these.
+pub fn assert_says(failure: &MountFailure, code: Code, words: &[&str]) {
+    assert_eq!(failure.code(), code, "{failure}");
+    for word in words {
+        assert!(failure.message().contains(word), "{word:?} is not in: {failure}");
+    }
+}
+
+/// Waits, but not for ever.
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
 
 /// Everything that one test talks to. Dropped at its end, and with it every server.
 pub struct Node {
@@ -43,6 +61,13 @@ impl Node {
     /// A node with a Vault that knows the role `app`.
     pub async fn start() -> Self {
         Self::with(Vault::start().await, &[]).await
+    }
+
+    /// A node with these flags whose Vault holds `k` = `v` at `secret/data/app`, for [`ONE`].
+    pub async fn with_secret(flags: &[&str]) -> Self {
+        let node = Self::with(Vault::start().await, flags).await;
+        node.vault.kv2("secret").put("app", json!({"k": "v"}));
+        node
     }
 
     /// A node with this Vault and these flags beside the usual ones.

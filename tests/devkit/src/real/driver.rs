@@ -10,7 +10,8 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::process::{scratch_folder, servers_folder};
+use super::process::servers_folder;
+use super::scratch::scratch_folder;
 use super::{Error, Kubernetes, Process, Program, Result};
 use crate::proto::csi::{ProbeRequest, identity_client::IdentityClient};
 

@@ -12,6 +12,7 @@ mod kubernetes;
 mod manifests;
 mod postgres;
 mod process;
+mod scratch;
 mod vault;
 mod wait;
 
@@ -20,6 +21,7 @@ pub use error::{Error, Result};
 pub use kubelet::{Kubelet, Volume, pod_tokens};
 pub use kubernetes::{Kubernetes, ServiceAccountFolder, Token};
 pub use postgres::Postgres;
-pub use process::{Process, Program, scratch_folder};
+pub use process::{Process, Program};
+pub use scratch::scratch_folder;
 pub use vault::{LiveToken, Vault};
 pub use wait::eventually;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::{free_port, scratch_folder};
+use super::process::free_port;
+use super::scratch::scratch_folder;
 use super::{Error, Process, Program, Result};
 
 /// How long PostgreSQL may take to start on a busy machine.

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::Api;
-use super::process::scratch_folder;
+use super::scratch::scratch_folder;
 use super::wait::holds;
 use super::{Error, Kubernetes, Postgres, Process, Program, Result, eventually};
+use crate::certificates::Authority;
 
 /// How long Vault may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -33,10 +34,26 @@ impl Vault {
     /// # Errors
     /// When it was not built or does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same over HTTPS, with a certificate for 127.0.0.1 that `authority` signs.
+    ///
+    /// # Errors
+    /// When it was not built or does not start.
+    pub async fn start_with_tls(authority: &Authority) -> Result<Self> {
+        Self::start_with(Some(authority)).await
+    }
+
+    async fn start_with(authority: Option<&Authority>) -> Result<Self> {
         let folder = scratch_folder("vault-")?;
-        let mut process = Program::built("vault")?
-            .args(["-listen", "127.0.0.1:0", "-root-token", Self::ROOT_TOKEN])
-            .start(folder.path())?;
+        let mut program =
+            Program::built("vault")?.args(["-listen", "127.0.0.1:0", "-root-token", Self::ROOT_TOKEN]);
+        if let Some(authority) = authority {
+            let files = authority.server(&["127.0.0.1"]).write_to(folder.path(), "server");
+            program = program.arg("-tls-cert").arg(files.certificate).arg("-tls-key").arg(files.key);
+        }
+        let mut process = program.start(folder.path())?;
         let greeting = process
             .until("Vault listens", START, async |log| {
                 let line = log.lines().find(|line| line.starts_with(r#"{"address""#));
@@ -45,12 +62,13 @@ impl Vault {
             })
             .await?;
         let header = (HeaderName::from_static("x-vault-token"), HeaderValue::from_static(Self::ROOT_TOKEN));
-        let api = Api::new(text(&greeting, "/address")?, header, None)?;
+        let ca = authority.map(Authority::pem);
+        let api = Api::new(text(&greeting, "/address")?, header, ca.as_deref())?;
         let unseal_key = text(&greeting, "/unseal_key")?;
         Ok(Self { api, unseal_key, _process: process, _folder: folder })
     }
 
-    /// Its address, `http://127.0.0.1:…`.
+    /// Its address, `http://127.0.0.1:…` (or `https:`).
     #[must_use]
     pub fn address(&self) -> &str {
         self.api.base()

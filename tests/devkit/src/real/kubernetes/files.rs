@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::KeyPair;
 
 use super::{ADMIN_TOKEN, Kubernetes};
+use crate::certificates::Authority;
 use crate::real::Result;
 
 /// What the API server is started with.
@@ -39,27 +40,15 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn write(folder: &Path) -> Result<Self> {
         let issuer = KeyPair::generate()?;
-        let mut ca = CertificateParams::new([])?;
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca.distinguished_name.push(DnType::CommonName, "the tests' cluster authority");
-        let ca_key = KeyPair::generate()?;
-        let ca_pem = ca.self_signed(&ca_key)?.pem();
-
-        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
-        let mut server = CertificateParams::new(names)?;
-        server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-        let server_key = KeyPair::generate()?;
-        let server_pem = server.signed_by(&server_key, &Issuer::new(ca, ca_key))?.pem();
-
+        let authority = Authority::new("the tests' cluster");
+        authority.server(&["127.0.0.1", "localhost", "kubernetes.default.svc"]).write_to(folder, "server");
         for (name, content) in [
             ("issuer.key", issuer.serialize_pem()),
             ("issuer.pub", issuer.public_key_pem()),
-            ("server.key", server_key.serialize_pem()),
-            ("server.crt", server_pem),
             ("tokens.csv", format!("{ADMIN_TOKEN},admin,admin,system:masters\n")),
         ] {
             fs::write(folder.join(name), content)?;
         }
-        Ok(Self { ca: ca_pem, issuer_public: issuer.public_key_pem() })
+        Ok(Self { ca: authority.pem(), issuer_public: issuer.public_key_pem() })
     }
 }

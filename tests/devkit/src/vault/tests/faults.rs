@@ -166,3 +166,27 @@ async fn a_unix_socket_answers_too() {
     vault.accept().await;
     tokio::net::UnixStream::connect(&path).await.expect("a listener");
 }
+
+#[tokio::test]
+async fn over_http_2_a_broken_answer_is_broken_too() {
+    let authority = Authority::new("servers");
+    let vault = Vault::builder().tls(&authority).start().await;
+    vault.kv2("secret").put("app", json!({ "k": "v".repeat(1000) }));
+    let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).expect("PEM");
+    let http = client_builder().tls_certs_only([root]).build().expect("a client");
+    let head = http.get(format!("{}/v1/sys/health", vault.address())).send().await.expect("an answer");
+    assert_eq!(head.version(), http::Version::HTTP_2);
+    let client = Client::with(&vault, http, vault.root_token());
+    for fault in [
+        Fault::reset(),
+        Fault::reset_mid_answer(),
+        Fault::truncated_body(),
+        Fault::wrong_content_length(10),
+        Fault::wrong_content_length(-10),
+    ] {
+        let name = format!("{fault:?}");
+        vault.fault(fault.at("secret/data").times(1));
+        assert!(!client.error("secret/data/app").await.is_timeout(), "{name}");
+        assert_eq!(client.get("secret/data/app").await.0, 200, "{name}");
+    }
+}
