@@ -84,6 +84,14 @@ impl MountSpec {
     }
 }
 
+/// `namespace/name` of the pod as far as the attributes tell; for the log line of a request that is wrong elsewhere.
+pub fn pod_in(attributes: &str) -> Option<String> {
+    Attributes::parse(attributes).ok().and_then(|attributes| Pod::parse(&attributes).ok()).map(|pod| {
+        let Pod { name, namespace, .. } = pod;
+        format!("{namespace}/{name}")
+    })
+}
+
 /// What is wrong with a class or with the attributes of a call; the class's author mends it (InvalidArgument).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError {

@@ -69,7 +69,8 @@ impl Service {
             Ok(spec) => spec,
             Err(error) => {
                 let error = MountError::from(error);
-                tracing::warn!(code = ?error.code(), "mount failed: {error}");
+                let pod = crate::class::pod_in(&request.attributes);
+                tracing::warn!(pod, code = ?error.code(), "mount failed: {error}");
                 return Err(error);
             }
         };

@@ -294,6 +294,8 @@ impl Persistence {
         F: Future<Output = Result<T, Trouble>>,
     {
         let mut pause = FIRST_PAUSE;
+        // Of this request; the effort may count another's before it, such as a read with a token that was revoked.
+        let mut begun = 0;
         loop {
             let now = self.clock.now();
             let left = effort.ends().saturating_duration_since(now);
@@ -305,6 +307,7 @@ impl Persistence {
                 state.attempts += 1;
                 state.attempts
             };
+            begun += 1;
             let timeout = self.attempt_timeout.min(left);
             let outcome = attempt(Attempt { number, started: now, timeout }).await;
             let trouble = match outcome {
@@ -316,7 +319,7 @@ impl Persistence {
             if !trouble.is_passing(self.write) {
                 return Err(effort.tried(now, Ended::Final));
             }
-            if self.attempts.is_some_and(|most| number >= most) {
+            if self.attempts.is_some_and(|most| begun >= most) {
                 return Err(effort.tried(now, Ended::OftenEnough));
             }
             let left = effort.ends().saturating_duration_since(now);

@@ -326,7 +326,8 @@ impl LoginWords {
         match tried.status() {
             Some(400) => f.write_str("; check roleName in the class and that the role exists at this mount"),
             Some(403) => f.write_str(
-                "; check that the role is bound to this service account, its namespace and this audience",
+                "; check that this auth mount exists (vaultAuthMountPath in the class) and that the role is bound to this \
+                 service account, its namespace and this audience",
             ),
             Some(404) => f.write_str("; check vaultAuthMountPath in the class"),
             _ => Ok(()),

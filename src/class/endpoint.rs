@@ -141,9 +141,9 @@ impl fmt::Debug for Address {
 /// How a Vault's certificate is checked and which certificate we show; paths are in the provider's file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsSpec {
-    /// A PEM file of certificate authorities, in place of the system's. Wins over `ca_directory`.
+    /// A PEM file of certificate authorities, in place of the system's. Wins over the other two.
     pub ca_file: Option<PathBuf>,
-    /// PEM text of certificate authorities (`VAULT_CACERT_BYTES`), used where neither file nor directory is named.
+    /// PEM text of certificate authorities (`VAULT_CACERT_BYTES`). Wins over `ca_directory`, as in Vault's own client.
     pub ca_bytes: Option<String>,
     /// A folder of PEM files of certificate authorities.
     pub ca_directory: Option<PathBuf>,

@@ -32,20 +32,31 @@ impl TlsSpec {
     fn parse(attributes: &Attributes, flavour: Flavour, defaults: &Self) -> Result<Self, SpecError> {
         let set =
             |suffix: &str| attributes.parameter(flavour, suffix).filter(|found| !found.value.is_empty());
-        let path = |suffix: &str, default: &Option<PathBuf>| match set(suffix) {
-            Some(found) => Ok(Some(PathBuf::from(printable(found.value, &found.name)?))),
-            None => Ok(default.clone()),
+        let path = |suffix: &str| {
+            let found = set(suffix);
+            found.map(|found| Ok(PathBuf::from(printable(found.value, &found.name)?))).transpose()
         };
+        // Whom to trust and who we are are taken whole: a class that names a folder of authorities does not mean the
+        // flags' file, and its certificate does not go with the flags' key.
+        let (mut ca_file, mut ca_directory, mut ca_bytes) = (path("CACertPath")?, path("CADirectory")?, None);
+        if ca_file.is_none() && ca_directory.is_none() {
+            (ca_file, ca_directory) = (defaults.ca_file.clone(), defaults.ca_directory.clone());
+            ca_bytes = defaults.ca_bytes.clone();
+        }
+        let (mut client_cert, mut client_key) = (path("TLSClientCertPath")?, path("TLSClientKeyPath")?);
+        if client_cert.is_none() && client_key.is_none() {
+            (client_cert, client_key) = (defaults.client_cert.clone(), defaults.client_key.clone());
+        }
         let tls = Self {
-            ca_file: path("CACertPath", &defaults.ca_file)?,
-            ca_bytes: defaults.ca_bytes.clone(),
-            ca_directory: path("CADirectory", &defaults.ca_directory)?,
+            ca_file,
+            ca_bytes,
+            ca_directory,
             server_name: match set("TLSServerName") {
                 Some(found) => Some(printable(found.value, &found.name)?.to_owned()),
                 None => defaults.server_name.clone(),
             },
-            client_cert: path("TLSClientCertPath", &defaults.client_cert)?,
-            client_key: path("TLSClientKeyPath", &defaults.client_key)?,
+            client_cert,
+            client_key,
             skip_verify: match attributes.parameter(flavour, "SkipTLSVerify") {
                 Some(found) => go_bool(&found)?,
                 None => defaults.skip_verify,
@@ -56,7 +67,7 @@ impl TlsSpec {
             SpecError::field(
                 name,
                 format!(
-                    "stands without {missing}; a client certificate needs both, in the class or as flags"
+                    "stands without {missing}; a client certificate needs both from one place: the class or flags"
                 ),
             )
         };

@@ -129,7 +129,7 @@ fn an_error_names_the_object_the_place_and_the_next_move() {
         ),
         (
             login(status(403)),
-            r#"object "o": login at https://v:8200 by auth mount "kubernetes" as role "app" (service account shop/web, audience "vault"): 403; check that the role is bound to this service account, its namespace and this audience"#,
+            r#"object "o": login at https://v:8200 by auth mount "kubernetes" as role "app" (service account shop/web, audience "vault"): 403; check that this auth mount exists (vaultAuthMountPath in the class) and that the role is bound to this service account, its namespace and this audience"#,
         ),
         (
             read(status(403)),

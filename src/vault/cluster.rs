@@ -267,7 +267,8 @@ impl Cluster {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-vault-request"), HeaderValue::from_static("true"));
         if let Some(namespace) = self.namespace() {
-            let value = HeaderValue::from_str(namespace).map_err(|_| unsendable("the namespace"))?;
+            let value =
+                HeaderValue::from_bytes(namespace.as_bytes()).map_err(|_| unsendable("the namespace"))?;
             headers.insert(HeaderName::from_static("x-vault-namespace"), value);
         }
         if let Some(token) = call.token {

@@ -18,6 +18,7 @@ use crate::retry::{Effort, Trouble};
 use crate::task::{SharedTask, WeakTask};
 use crate::vault::cluster::{Call, Cluster};
 use crate::vault::{Tally, VaultError};
+use crate::wire::secret_header;
 
 /// After a refused token brought a new login, the next such login of the same pod may come this much later.
 const RELOGIN_PAUSE: Duration = Duration::from_secs(5);
@@ -257,7 +258,8 @@ fn session_of(body: &[u8], started: Instant) -> Result<Arc<Session>, Trouble> {
     let token = auth
         .field("client_token")
         .and_then(Json::as_str)
-        .filter(|token| !token.is_empty())
+        // One that no header can carry would fail each read for as long as the session is kept.
+        .filter(|token| !token.is_empty() && secret_header(token).is_some())
         .ok_or_else(|| without("token"))?;
     let number = |name: &str| auth.field(name).and_then(Json::as_u64).filter(|number| *number > 0);
     let life =
@@ -301,6 +303,7 @@ mod tests {
             r#"{"auth":null}"#,
             r#"{"auth":{}}"#,
             r#"{"auth":{"client_token":""}}"#,
+            r#"{"auth":{"client_token":"hvs.a\nb"}}"#,
             "<html>",
         ] {
             let trouble = session_of(body.as_bytes(), Instant::now()).expect_err(body);

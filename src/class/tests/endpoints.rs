@@ -61,34 +61,51 @@ fn a_namespace_loses_the_slashes_at_its_ends() {
     assert!(error.starts_with("vaultNamespace: holds a control character"), "{error}");
 }
 
-#[test]
-fn tls_parameters_go_over_the_defaults_field_by_field() {
+fn flags_tls() -> ClassDefaults {
     let mut with_default = defaults();
     with_default.endpoint.tls = TlsSpec {
-        ca_file: Some("/flags/ca".into()),
+        ca_file: None,
         ca_bytes: Some("PEM".into()),
+        ca_directory: None,
         server_name: Some("flags".into()),
         client_cert: Some("/flags/cert".into()),
         client_key: Some("/flags/key".into()),
         skip_verify: true,
-        ca_directory: None,
     };
-    let none = endpoint(&json!({}), Flavour::Vault, &with_default).expect("an endpoint");
-    assert_eq!(none.tls, with_default.endpoint.tls);
+    with_default
+}
+
+#[test]
+fn tls_parameters_go_over_the_defaults() {
+    let none = endpoint(&json!({}), Flavour::Vault, &flags_tls()).expect("an endpoint");
+    assert_eq!(none.tls, flags_tls().endpoint.tls);
     let class = json!({
         "vaultCACertPath": "/class/ca", "vaultCADirectory": "/class/cas", "vaultTLSServerName": "class",
-        "vaultTLSClientCertPath": "/class/cert", "vaultSkipTLSVerify": "false",
+        "vaultTLSClientCertPath": "/class/cert", "vaultTLSClientKeyPath": "/class/key", "vaultSkipTLSVerify": "false",
     });
     let expected = TlsSpec {
         ca_file: Some("/class/ca".into()),
-        ca_bytes: Some("PEM".into()),
+        ca_bytes: None,
         ca_directory: Some("/class/cas".into()),
         server_name: Some("class".into()),
         client_cert: Some("/class/cert".into()),
-        client_key: Some(PathBuf::from("/flags/key")),
+        client_key: Some(PathBuf::from("/class/key")),
         skip_verify: false,
     };
-    assert_eq!(endpoint(&class, Flavour::Vault, &with_default).expect("an endpoint").tls, expected);
+    assert_eq!(endpoint(&class, Flavour::Vault, &flags_tls()).expect("an endpoint").tls, expected);
+}
+
+#[test]
+fn a_class_that_names_authorities_or_a_certificate_takes_none_of_the_flags() {
+    let tls = |class| endpoint(&class, Flavour::Vault, &flags_tls()).map(|endpoint| endpoint.tls);
+    let folder = tls(json!({ "vaultCADirectory": "/class/cas" })).expect("an endpoint");
+    assert_eq!(
+        (folder.ca_file, folder.ca_bytes, folder.ca_directory),
+        (None, None, Some("/class/cas".into()))
+    );
+    let error =
+        tls(json!({ "vaultTLSClientCertPath": "/class/cert" })).expect_err("the flags' key is another's");
+    assert!(error.to_string().starts_with("vaultTLSClientCertPath: stands without its key"), "{error}");
 }
 
 #[test]
