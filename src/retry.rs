@@ -238,7 +238,7 @@ impl Effort {
 
     /// Waits for the work's outcome until the call's own budget is spent. `None`: it panicked.
     ///
-    /// Work that nobody else waits for ends at that moment by itself and knows best why: it has [`LAST_WORD`] to say so.
+    /// Work that nobody else waits for ends at that moment by itself and knows best why: it has `LAST_WORD` to say so.
     pub async fn wait<T, E>(
         &self,
         task: &SharedTask<Result<T, E>>,

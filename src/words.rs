@@ -23,6 +23,12 @@ pub fn size(bytes: usize) -> String {
     }
 }
 
+/// What the operating system says, without its number: `No such file or directory`.
+pub fn os(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// `1 object`, `2 objects`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

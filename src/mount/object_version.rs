@@ -14,7 +14,7 @@ use crate::kubernetes::VersionKey;
 use crate::vault::response::VaultResponse;
 
 /// `base64url(HMAC-SHA256(key, config + content))`. `bytes` are the file's; they count for an object with a
-/// `secretKey`. Of a whole response counts what does not tick (see [`whole_response_content`]).
+/// `secretKey`. Of a whole response counts what does not tick (see `whole_response_content` below).
 pub fn object_version(
     object: &ObjectSpec,
     response: &VaultResponse,

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::words;
 use verify::{AcceptAny, OtherName};
 
 /// Files that a class names are at most this long.
@@ -201,8 +202,8 @@ pub fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
         .read(true)
         .custom_flags(nonblocking)
         .open(path)
-        .map_err(|error| wrong(&error.kind()))?;
-    let meta = file.metadata().map_err(|error| wrong(&error.kind()))?;
+        .map_err(|error| wrong(&words::os(&error)))?;
+    let meta = file.metadata().map_err(|error| wrong(&words::os(&error)))?;
     if !meta.is_file() {
         return Err(wrong(&"not a regular file"));
     }
@@ -210,7 +211,7 @@ pub fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
         return Err(wrong(&"longer than 1MiB"));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(meta.len() as usize + 1));
-    file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(|error| wrong(&error.kind()))?;
+    file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(|error| wrong(&words::os(&error)))?;
     Ok(bytes)
 }
 
@@ -219,8 +220,8 @@ fn read_folder(folder: &Path) -> Result<Vec<Pem>, TlsFileError> {
         TlsFileError(format!("cannot read the folder {}: {why}", folder.display()))
     };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| wrong(&error.kind()))? {
-        let entry = entry.map_err(|error| wrong(&error.kind()))?;
+    for entry in std::fs::read_dir(folder).map_err(|error| wrong(&words::os(&error)))? {
+        let entry = entry.map_err(|error| wrong(&words::os(&error)))?;
         // A Kubernetes volume holds `..data` and dated folders beside the links to its files.
         if entry.file_name().as_encoded_bytes().starts_with(b"..") || entry.path().is_dir() {
             continue;

@@ -16,7 +16,7 @@ use prost::Message as _;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Request, Status};
+use tonic::{IntoRequest, Request, Status};
 use tower::service_fn;
 
 use crate::proto::v1alpha1::csi_driver_provider_client::CsiDriverProviderClient;
@@ -132,10 +132,10 @@ impl Driver {
     ///
     /// # Errors
     /// The provider's status.
-    pub async fn send(&self, request: impl Into<Request<MountRequest>>) -> Result<MountResponse, Status> {
+    pub async fn send(&self, request: impl IntoRequest<MountRequest>) -> Result<MountResponse, Status> {
         // The limit is the driver's to check, so that it can say what a Go client says.
         let mut client = self.client().max_decoding_message_size(16 * ANSWER_LIMIT);
-        let response = client.mount(request.into()).await?.into_inner();
+        let response = client.mount(request).await?.into_inner();
         let size = response.encoded_len();
         if size > ANSWER_LIMIT {
             let text = format!("grpc: received message larger than max ({size} vs. {ANSWER_LIMIT})");
