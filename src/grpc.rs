@@ -1,5 +1,6 @@
 //! The driver's gRPC service: unwraps a request, parses it, asks the provider, wraps the answer; one log line a call.
 
+pub mod authority;
 pub mod listener;
 pub mod stream;
 

@@ -3,7 +3,8 @@
 //!
 //! One mount, from the driver's call to the bytes:
 //!
-//! 1. [`grpc`] accepts the driver's connection and takes the three strings of a `MountRequest`;
+//! 1. [`grpc`] accepts the driver's connection ([`grpc::authority`] mends what old drivers send) and takes the three
+//!    strings of a `MountRequest`;
 //! 2. [`budget`] says until when it must be answered, always before the caller gives up;
 //! 3. [`class`] parses the strings into a [`class::MountSpec`], or says which field is wrong;
 //! 4. [`mount`] starts one read for each distinct request, side by side;

@@ -14,6 +14,7 @@ mod cluster;
 mod credentials;
 mod csi_driver;
 mod identity;
+mod old_drivers;
 mod outage;
 mod provider;
 mod secrets;

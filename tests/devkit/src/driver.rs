@@ -4,9 +4,12 @@
 mod answer;
 mod attributes;
 mod call;
+mod tap;
 mod volume;
+mod wire;
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,8 +27,10 @@ use crate::proto::v1alpha1::{MountRequest, MountResponse, ObjectVersion, Version
 
 pub use answer::{MountFailure, Mounted, MountedFile};
 pub use call::MountCall;
+pub use tap::Tap;
 
 use attributes::Occasion;
+use wire::Wire;
 
 /// What the driver takes of one answer.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
@@ -33,11 +38,23 @@ const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// A release of the driver; they differ in what they send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DriverRelease {
-    /// Rotation is the driver's own: its calls carry current versions, but no deadline and fewer attributes.
+    /// As 1.5.6 in all that a provider sees.
+    V1_4_8,
+    /// `:authority` is the socket's path. Rotation is the driver's own: its calls carry current versions, but no deadline and fewer attributes.
     V1_5_6,
-    /// Rotation is kubelet's republishing: every call is as the first.
+    /// `:authority` is `localhost`. Rotation is kubelet's republishing: every call is as the first.
     #[default]
     V1_6_0,
+}
+
+impl DriverRelease {
+    /// Whether its calls' `:authority` is the path of the provider's socket.
+    fn sends_the_path(self) -> bool {
+        match self {
+            Self::V1_4_8 | Self::V1_5_6 => true,
+            Self::V1_6_0 => false,
+        }
+    }
 }
 
 /// A stand-in driver on one provider's socket, with one connection and volumes in a temporary folder; a clone is the
@@ -66,13 +83,20 @@ impl Driver {
     /// # Panics
     /// When no temporary folder can be made.
     pub fn of_release(release: DriverRelease, socket: &Path) -> Self {
-        let socket = socket.to_owned();
+        let (path, socket) = (socket, socket.to_owned());
         let connect = move |_: Uri| {
             let socket = socket.clone();
-            async move { Ok::<_, std::io::Error>(TokioIo::new(UnixStream::connect(socket).await?)) }
+            let path = release.sends_the_path().then(|| socket.as_os_str().as_bytes().to_vec());
+            async move {
+                let stream = UnixStream::connect(socket).await?;
+                Ok::<_, std::io::Error>(TokioIo::new(Wire::new(stream, path)))
+            }
         };
-        // What the driver sends as `:authority` from 1.6.0 on. (Older releases send the socket's path.)
-        let endpoint = Endpoint::from_static("http://localhost");
+        let endpoint = if release.sends_the_path() {
+            wire::placeholder(path)
+        } else {
+            Endpoint::from_static("http://localhost")
+        };
         let channel = endpoint.connect_with_connector_lazy(service_fn(connect));
         let root = TempDir::with_prefix("driver-").expect("a temporary folder");
         Self { inner: Arc::new(Inner { release, channel, root, versions: Mutex::default() }) }
@@ -115,7 +139,7 @@ impl Driver {
     pub async fn republish(&self, call: &MountCall) -> Result<Mounted, MountFailure> {
         let occasion = match self.inner.release {
             DriverRelease::V1_6_0 => Occasion::FirstMount,
-            DriverRelease::V1_5_6 => Occasion::DriverRotation,
+            DriverRelease::V1_4_8 | DriverRelease::V1_5_6 => Occasion::DriverRotation,
         };
         self.publish(call, occasion).await
     }

@@ -28,12 +28,28 @@ impl Kubernetes {
         self.create(&collection, &json!({ "metadata": { "name": name } })).await.map(drop)
     }
 
-    /// Creates a pod of that service account, on a node that does not exist, with a CSI volume of that class.
+    /// Creates a pod of that service account, on the newest driver's node, which does not exist, with a CSI volume of that
+    /// class.
     ///
     /// # Errors
     /// When the API server refuses it.
     pub async fn create_pod(
         &self,
+        namespace: &str,
+        name: &str,
+        service_account: &str,
+        class: &str,
+    ) -> Result<Pod> {
+        self.create_pod_on(Driver::NODE, namespace, name, service_account, class).await
+    }
+
+    /// The same on another node.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn create_pod_on(
+        &self,
+        node: &str,
         namespace: &str,
         name: &str,
         service_account: &str,
@@ -47,7 +63,7 @@ impl Kubernetes {
         let pod = json!({
             "metadata": { "name": name },
             "spec": {
-                "nodeName": Driver::NODE,
+                "nodeName": node,
                 "serviceAccountName": service_account,
                 "automountServiceAccountToken": false,
                 "containers": [{ "name": "app", "image": "app" }],
