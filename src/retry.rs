@@ -314,7 +314,12 @@ impl Persistence {
                 Ok(value) => return Ok(value),
                 Err(trouble) => trouble,
             };
-            effort.progress().last = Some(trouble.clone());
+            // A read that the budget cut short says less than the attempt before it; a write may have been executed.
+            let cut =
+                timeout < self.attempt_timeout && matches!(trouble, Trouble::Wire(Failure::TimedOut(_)));
+            if begun == 1 || self.write || !cut {
+                effort.progress().last = Some(trouble.clone());
+            }
             let now = self.clock.now();
             if !trouble.is_passing(self.write) {
                 return Err(effort.tried(now, Ended::Final));

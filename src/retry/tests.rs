@@ -134,6 +134,32 @@ async fn no_more_attempts_than_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attempts_at_another_request_of_the_same_work_do_not_count() {
+    let twice = Persistence { attempts: Some(2), ..persistence(false) };
+    let effort = effort(Duration::from_secs(45));
+    for attempts in [2, 4] {
+        let outcome = twice.run(&effort, |_| async { Err::<(), _>(status(500)) }).await;
+        assert_eq!(outcome.expect_err("often enough").attempts, attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_the_budget_cut_short_does_not_hide_why_those_before_it_failed() {
+    let effort = effort(Duration::from_secs(5));
+    let tried = persistence(false)
+        .run(&effort, |attempt| async move {
+            if attempt.number < 3 {
+                return Err::<(), _>(status(503));
+            }
+            tokio::time::sleep(attempt.timeout).await;
+            Err(Trouble::Wire(Failure::TimedOut(attempt.timeout)))
+        })
+        .await
+        .expect_err("spent");
+    assert_eq!((tried.attempts, tried.ended, tried.last), (3, Ended::BudgetSpent, Some(status(503))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_who_waits_has_a_budget_of_its_own_and_the_work_goes_on_for_the_most_patient() {
     let now = Instant::now();
     let (hasty, patient) = (

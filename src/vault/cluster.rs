@@ -247,12 +247,19 @@ impl Cluster {
         let reply = match reply.status {
             301 | 302 | 307 => {
                 let (client, target) = self.follow(node, &reply)?;
-                client.send(self.exchange(call, &target)?, left()).await.map_err(|failure| {
+                let there = client.send(self.exchange(call, &target)?, left()).await.map_err(|failure| {
                     Trouble::Redirect(format!(
                         "Vault answered {} to another address, and there: {failure}",
                         reply.status
                     ))
-                })?
+                })?;
+                if matches!(there.status, 301 | 302 | 307) {
+                    return Err(Trouble::Redirect(format!(
+                        "Vault answered {} to another address, and there {} again; a redirect is followed once; check the address",
+                        reply.status, there.status
+                    )));
+                }
+                there
             }
             _ => reply,
         };

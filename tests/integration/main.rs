@@ -3,7 +3,20 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine's own clock")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod binary;
+mod canary;
+mod compatibility;
+mod corpora;
+mod documents;
 mod errors;
 mod golden;
+mod hmac;
 mod mounts;
 mod node;
+mod odd_answers;
+mod old_drivers;
+mod outage;
+mod process;
+mod redirects;
+mod sessions;
+mod tls;

@@ -194,13 +194,7 @@ async fn a_namespace_reaches_login_and_reads() {
         .call(&pod, "- {objectName: o, secretPath: secret/data/app, secretKey: k}")
         .parameter("vaultNamespace", "team1");
     assert_eq!(node.mounted(&call).await.text("o"), "team's");
-    assert!(
-        node.vault
-            .log()
-            .calls()
-            .iter()
-            .all(|logged| logged.call.vault_namespace().as_deref() == Some("team1"))
-    );
+    assert!(node.vault.log().calls().iter().all(|logged| logged.call.vault_namespace() == Some("team1")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

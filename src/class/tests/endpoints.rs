@@ -127,6 +127,20 @@ fn skip_verify_is_a_go_boolean_or_an_error() {
 }
 
 #[test]
+fn a_tls_parameter_with_a_control_character_is_refused() {
+    for name in [
+        "vaultCACertPath",
+        "vaultCADirectory",
+        "vaultTLSServerName",
+        "vaultTLSClientCertPath",
+        "vaultTLSClientKeyPath",
+    ] {
+        let error = error_of(endpoint(&json!({ name: "a\nb" }), Flavour::Vault, &defaults()));
+        assert!(error.starts_with(&format!("{name}: holds a control character")), "{error}");
+    }
+}
+
+#[test]
 fn a_client_certificate_without_its_key_is_refused_and_so_is_a_key_without_certificate() {
     for (name, other) in
         [("TLSClientCertPath", "TLSClientKeyPath"), ("TLSClientKeyPath", "TLSClientCertPath")]

@@ -1,3 +1,5 @@
+mod differences;
+
 use std::time::{Duration, Instant};
 
 use super::*;
