@@ -82,7 +82,7 @@ impl App {
                 Err(error) => {
                     listeners
                         .iter()
-                        .for_each(|(_, listener): &(Flavour, Listener)| listener.place().remove_if_ours());
+                        .for_each(|(_, listener): &(Flavour, Listener)| listener.place().give_up());
                     return Err(error.into());
                 }
             }
@@ -107,11 +107,12 @@ impl Bound {
         let Self { settings, listeners, health: health_listener, .. } = self;
         let (clock, jitter) = (Clock::system(), Jitter::random());
         let kubernetes = Arc::new(Kubernetes::new(settings.kubernetes.clone(), clock, jitter.clone()));
-        let places: Vec<Place> = listeners.iter().map(|(_, listener)| listener.place().clone()).collect();
-        let (phase, phase_seen) = watch::channel(Phase::Serving);
+        let places: Vec<Arc<Place>> =
+            listeners.iter().map(|(_, listener)| Arc::clone(listener.place())).collect();
+        let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (cut, cut_seen) = watch::channel(false);
         let (drain, drain_seen) = watch::channel(false);
-        let health = Health::new(phase_seen, places.clone());
+        let health = Health::new(phase_seen, places.clone(), clock);
         // In a set, so that it ends with this future, however that ends.
         let mut health_server = JoinSet::new();
         health_server.spawn(health.serve(health_listener));
@@ -128,9 +129,7 @@ impl Bound {
                 providers.push((flavour, Arc::clone(&provider)));
                 provider
             });
-            let defaults = Arc::new(settings.flavour(flavour).defaults.clone());
-            let service =
-                Service::new(provider, flavour, defaults, settings.mount_timeout, cut_seen.clone(), clock);
+            let service = Service::new(provider, flavour, &settings, cut_seen.clone(), clock);
             let socket = listener.place().path().display().to_string();
             tracing::info!(%socket, ?flavour, "serving");
             let mut drained = drain_seen.clone();
@@ -145,6 +144,7 @@ impl Bound {
             });
         }
 
+        phase.send_replace(Phase::Serving);
         let mut failure = None;
         tokio::select! {
             () = shutdown => tracing::info!("shutting down"),
@@ -159,7 +159,7 @@ impl Bound {
         }
         phase.send_replace(Phase::Draining);
         // First the files, so that nobody connects to a socket that is no longer listened on.
-        places.iter().for_each(Place::remove_if_ours);
+        places.iter().for_each(|place| place.give_up());
         drain.send_replace(true);
         let all_done = async { while servers.join_next().await.is_some() {} };
         tokio::pin!(all_done);

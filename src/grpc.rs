@@ -1,6 +1,9 @@
 //! The driver's gRPC service: unwraps a request, parses it, asks the provider, wraps the answer; one log line a call.
 
+pub mod accept;
+pub mod caller;
 pub mod listener;
+pub mod probe;
 pub mod stream;
 
 use std::sync::Arc;
@@ -11,11 +14,14 @@ use tonic::{Request, Response, Status};
 
 use crate::budget::{Budget, parse_grpc_timeout};
 use crate::class::endpoint::{ClassDefaults, Flavour};
+use crate::class::restrictions::Restrictions;
 use crate::class::{MountRequestText, MountSpec};
 use crate::clock::Clock;
 use crate::error::MountError;
+use crate::grpc::caller::Callers;
 use crate::mount::report::{Change, MountReport};
 use crate::mount::{MountedFile, Provider};
+use crate::settings::Settings;
 use v1alpha1::csi_driver_provider_server::CsiDriverProvider;
 use v1alpha1::{File, MountRequest, MountResponse, ObjectVersion, VersionRequest, VersionResponse};
 
@@ -39,6 +45,8 @@ pub struct Service {
     provider: Arc<Provider>,
     flavour: Flavour,
     defaults: Arc<ClassDefaults>,
+    restrictions: Arc<Restrictions>,
+    callers: Callers,
     mount_timeout: Duration,
     // Turns true when calls in flight must be answered, for the process is about to end.
     cut: watch::Receiver<bool>,
@@ -50,12 +58,20 @@ impl Service {
     pub fn new(
         provider: Arc<Provider>,
         flavour: Flavour,
-        defaults: Arc<ClassDefaults>,
-        mount_timeout: Duration,
+        settings: &Settings,
         cut: watch::Receiver<bool>,
         clock: Clock,
     ) -> Self {
-        Self { provider, flavour, defaults, mount_timeout, cut, clock }
+        Self {
+            provider,
+            flavour,
+            defaults: Arc::new(settings.flavour(flavour).defaults.clone()),
+            restrictions: Arc::new(settings.restrictions.clone()),
+            callers: Callers::new(&settings.allowed_uids),
+            mount_timeout: settings.mount_timeout,
+            cut,
+            clock,
+        }
     }
 
     async fn mount_once(self, request: MountRequest, budget: Budget) -> Result<MountResponse, MountError> {
@@ -65,7 +81,9 @@ impl Service {
             permission: &request.permission,
             target_path: &request.target_path,
         };
-        let spec = match MountSpec::parse(&text, self.flavour, &self.defaults) {
+        let parsed = MountSpec::parse(&text, self.flavour, &self.defaults)
+            .and_then(|spec| self.restrictions.check(&spec, &self.defaults).map(|()| spec));
+        let spec = match parsed {
             Ok(spec) => spec,
             Err(error) => {
                 let error = MountError::from(error);
@@ -92,7 +110,8 @@ impl Service {
 
 #[tonic::async_trait]
 impl CsiDriverProvider for Service {
-    async fn version(&self, _request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+    async fn version(&self, request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        self.callers.check(request.extensions())?;
         Ok(Response::new(VersionResponse {
             version: API_VERSION.to_owned(),
             runtime_name: RUNTIME_NAME.to_owned(),
@@ -101,6 +120,7 @@ impl CsiDriverProvider for Service {
     }
 
     async fn mount(&self, request: Request<MountRequest>) -> Result<Response<MountResponse>, Status> {
+        self.callers.check(request.extensions())?;
         let timeout = request
             .metadata()
             .get("grpc-timeout")
