@@ -19,6 +19,7 @@ use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::mount::Provider;
 use crate::settings::Settings;
 use crate::vault::Vault;
+use crate::vault::cluster::Rules;
 
 /// Calls in flight are answered this long before the process ends: a call that is cut has no final code.
 const CUT_BEFORE_END: Duration = Duration::from_secs(2);
@@ -180,7 +181,14 @@ fn provider(
     jitter: &Jitter,
 ) -> Provider {
     let own = settings.flavour(flavour);
-    let vault = Arc::new(Vault::new(own.client.clone(), settings.cache_size, clock, jitter.clone()));
+    let rules = Rules {
+        client: own.client.clone(),
+        limits: settings.limits,
+        origins: settings.restrictions.origins(&own.defaults),
+        clock,
+        jitter: jitter.clone(),
+    };
+    let vault = Arc::new(Vault::new(rules, settings.cache_size));
     let hmac_key = HmacKey::new(own.hmac_secret_name.clone(), Arc::clone(kubernetes), clock);
     Provider::new(vault, Arc::clone(kubernetes), hmac_key, settings.max_response_bytes, clock)
 }

@@ -39,6 +39,9 @@ pub const RUNTIME_NAME: &str = "lockkeeper";
 /// The version of the driver's API that `Version` answers.
 const API_VERSION: &str = "v1alpha1";
 
+/// The largest content that a Kubernetes Secret takes, for volumes that the driver syncs to one.
+const SYNC_LIMIT: usize = 1 << 20;
+
 /// The service of one socket.
 #[derive(Clone)]
 pub struct Service {
@@ -177,6 +180,16 @@ fn log(spec: &MountSpec, report: &MountReport, outcome: &Result<Vec<MountedFile>
             outcome.as_ref().err().map_or(tonic::Code::Ok, MountError::code),
             "fields of the class that nobody reads: {}; check their spelling",
             spec.unknown_fields.join(", ")
+        );
+    }
+    let size: usize = outcome.iter().flatten().map(|file| file.contents.len()).sum();
+    if size > SYNC_LIMIT && report.change != Some(Change::Unchanged) {
+        line!(
+            tracing::Level::WARN,
+            tonic::Code::Ok,
+            "the volume's files are {} together: sync to a Kubernetes Secret fails above {}",
+            crate::words::size(size),
+            crate::words::size(SYNC_LIMIT)
         );
     }
     match (outcome, report.change) {

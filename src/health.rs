@@ -46,7 +46,10 @@ impl Health {
     /// Answers `GET /health/ready` and `GET /health/live` until it is dropped.
     pub async fn serve(self, listener: TcpListener) {
         let live = || async { "ok\n" };
-        let router = Router::new().route("/health/ready", get(ready)).route("/health/live", get(live)).with_state(self);
+        let router = Router::new()
+            .route("/health/ready", get(ready))
+            .route("/health/live", get(live))
+            .with_state(self);
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the health address is no longer answered");
         }

@@ -19,7 +19,7 @@ use crate::json::{Json, Object};
 use crate::retry::{Attempt, Effort, Persistence, Tried, Trouble};
 use crate::settings::KubernetesSettings;
 use crate::wire::tls::{TlsFiles, read_file};
-use crate::wire::{Client, Exchange, Failure, Origin, Reply, secret_header};
+use crate::wire::{Allowance, Client, Exchange, Failure, Origin, Reply, secret_header};
 use crate::words;
 
 pub use hmac_key::{HmacKey, VersionKey};
@@ -274,7 +274,9 @@ async fn attempt_once(
     if body.is_some() {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    let exchange = Exchange { method, target, headers, body: body.map(Json::to_bytes), limit: BODY_LIMIT };
+    let allowance = Allowance::new(BODY_LIMIT);
+    let exchange =
+        Exchange { method, target, headers, body: body.map(Json::to_bytes), allowance: &allowance };
     let reply = access.client.send(exchange, attempt.timeout).await?;
     if (200..300).contains(&reply.status) {
         return Json::parse(&reply.body)

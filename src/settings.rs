@@ -241,7 +241,7 @@ impl Settings {
             },
             kubernetes: kubernetes(flags, env)?,
             allowed_uids: limits::uids(flags)?,
-            limits: limits::Limits::read(flags)?,
+            limits: Limits::read(flags)?,
             restrictions: limits::restrictions(flags)?,
             endpoints,
             notices,

@@ -43,7 +43,9 @@ impl Restrictions {
             None => Ok(()),
             Some(address) => Err(SpecError::field(
                 "vaultAddress",
-                format!("{address} is not among the addresses that the operator allows (-allowed-vault-addresses)"),
+                format!(
+                    "{address} is not among the addresses that the operator allows (-allowed-vault-addresses)"
+                ),
             )),
         }
     }
@@ -53,7 +55,11 @@ impl Restrictions {
         let minted = login.token.is_none();
         if minted && self.forbid_token_minting {
             let audience = &login.token_audience;
-            let sent = if login.driver_audiences.is_empty() { "none".to_owned() } else { login.driver_audiences.join(", ") };
+            let sent = if login.driver_audiences.is_empty() {
+                "none".to_owned()
+            } else {
+                login.driver_audiences.join(", ")
+            };
             return Err(SpecError::field(
                 "audience",
                 format!(
@@ -67,7 +73,11 @@ impl Restrictions {
         if allowed.iter().any(|audience| audience == used) {
             return Ok(());
         }
-        let what = if used.is_empty() { "none, which means a token for the API server,".to_owned() } else { format!("{used:?}") };
+        let what = if used.is_empty() {
+            "none, which means a token for the API server,".to_owned()
+        } else {
+            format!("{used:?}")
+        };
         Err(SpecError::field(
             "audience",
             format!("{what} is not among the audiences that the operator allows (-allowed-audiences)"),
@@ -84,7 +94,8 @@ impl Restrictions {
         }
         let Some(folders) = &self.tls_folders else { return Ok(()) };
         let is_below = |path: &Path| {
-            let clean = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+            let clean =
+                path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
             clean && folders.iter().any(|folder| path.starts_with(folder))
         };
         let named = [
@@ -94,8 +105,12 @@ impl Restrictions {
             ("vaultTLSClientKeyPath", &tls.client_key, &own.client_key),
         ];
         for (field, path, own) in named {
-            if let Some(path) = path.as_deref().filter(|path| own.as_deref() != Some(path) && !is_below(path)) {
-                let problem = format!("{} is not below a folder that the operator allows (-allowed-tls-paths)", path.display());
+            if let Some(path) = path.as_deref().filter(|path| own.as_deref() != Some(path) && !is_below(path))
+            {
+                let problem = format!(
+                    "{} is not below a folder that the operator allows (-allowed-tls-paths)",
+                    path.display()
+                );
                 return Err(SpecError::field(field, problem));
             }
         }

@@ -29,7 +29,11 @@ impl Callers {
             return Ok(());
         }
         let (uid, pid) = (peer.uid(), peer.pid());
-        tracing::warn!(uid, pid, "a caller was turned away: its user is neither root nor listed in -allowed-uids");
+        tracing::warn!(
+            uid,
+            pid,
+            "a caller was turned away: its user is neither root nor listed in -allowed-uids"
+        );
         Err(Status::permission_denied(format!("user {uid} may not call this provider (-allowed-uids)")))
     }
 }

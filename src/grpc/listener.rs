@@ -64,7 +64,10 @@ impl Listener {
     /// Listens on `path`, in place of an old socket that may lie there. Must run inside a tokio runtime.
     pub fn bind(path: &Path) -> Result<Self, ListenError> {
         let (listener, inode) = bind_at(path)?;
-        Ok(Self { listener, place: Arc::new(Place { path: path.to_owned(), inode: Mutex::new(Some(inode)) }) })
+        Ok(Self {
+            listener,
+            place: Arc::new(Place { path: path.to_owned(), inode: Mutex::new(Some(inode)) }),
+        })
     }
 
     /// Where it lies.

@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_millis(900);
 /// Connects and asks for `Version`; the error is for a probe's reader.
 pub async fn answers(socket: &Path) -> Result<(), String> {
     let asked = async {
-        let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display())).map_err(|_| "is no socket".to_owned())?;
+        let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display()))
+            .map_err(|_| "is no socket".to_owned())?;
         let channel = endpoint.connect().await.map_err(|_| "does not accept".to_owned())?;
         let mut client = CsiDriverProviderClient::new(channel);
         let answer = client.version(VersionRequest::default()).await;

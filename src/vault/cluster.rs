@@ -12,29 +12,37 @@ use crate::class::endpoint::{Address, EndpointSpec, TlsSpec};
 use crate::clock::{Clock, Instant, Jitter};
 use crate::json::Json;
 use crate::recent::Recent;
-use crate::retry::{Attempt, Effort, Persistence, Tried, Trouble};
-use crate::settings::ClientSettings;
+use crate::retry::{Effort, Persistence, Tried, Trouble};
+use crate::settings::{ClientSettings, Limits};
 use crate::vault::pace::Pace;
 use crate::vault::refusal::refused;
+use crate::vault::seat::Seat;
 use crate::wire::tls::{TlsFileError, TlsFiles, TlsMaterial};
-use crate::wire::{Client, Exchange, Failure, Origin, Reply, secret_header};
+use crate::wire::{Allowance, Client, Exchange, Failure, Origin, Reply, secret_header};
 
 /// Clusters whose connections are kept; a class may name any address, so there must be a bound.
 const CLUSTERS_KEPT: usize = 256;
-
-/// Requests in flight to one cluster.
-const REQUESTS_IN_FLIGHT: usize = 64;
-
-/// The most of one answer's body that is read.
-const BODY_LIMIT: usize = 16 << 20;
 
 /// All clusters that this process talks to for one flavour.
 #[derive(Debug)]
 pub struct Clusters {
     known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
-    settings: ClientSettings,
-    clock: Clock,
-    jitter: Jitter,
+    rules: Arc<Rules>,
+}
+
+/// What holds for every cluster of a flavour.
+#[derive(Debug)]
+pub struct Rules {
+    /// How requests are paced and routed.
+    pub client: ClientSettings,
+    /// How much may go on at once with one cluster.
+    pub limits: Limits,
+    /// The only origins that a redirect may lead to, if not any.
+    pub origins: Option<Vec<String>>,
+    /// The time.
+    pub clock: Clock,
+    /// Spreads pauses.
+    pub jitter: Jitter,
 }
 
 /// An endpoint's cluster, with the TLS files that it was built of.
@@ -59,8 +67,8 @@ impl Known {
 
 impl Clusters {
     /// No cluster yet.
-    pub fn new(settings: ClientSettings, clock: Clock, jitter: Jitter) -> Self {
-        Self { known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)), settings, clock, jitter }
+    pub fn new(rules: Rules) -> Self {
+        Self { known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)), rules: Arc::new(rules) }
     }
 
     /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
@@ -97,10 +105,9 @@ impl Clusters {
         if let Some(cluster) = known.built_of(&fingerprint) {
             return Ok(cluster);
         }
-        let (spec, settings) = (spec.clone(), self.settings.clone());
-        let (clock, jitter) = (self.clock, self.jitter.clone());
+        let (spec, rules) = (spec.clone(), Arc::clone(&self.rules));
         // Without a CA of the class's own this reads the system's authorities.
-        let built = blocking(move || Cluster::build(spec, &material, &settings, clock, jitter)).await?;
+        let built = blocking(move || Cluster::build(spec, &material, rules)).await?;
         let cluster = Arc::new(built);
         *known.current() = Some((fingerprint, Arc::clone(&cluster)));
         Ok(cluster)
@@ -120,14 +127,14 @@ async fn blocking<T: Send + 'static>(
 pub struct Cluster {
     spec: EndpointSpec,
     nodes: Vec<Node>,
-    next: AtomicUsize,
+    // Where a login begins: the node that answered last.
+    first: AtomicUsize,
     in_flight: Semaphore,
+    seats: Arc<Semaphore>,
     // Redirects lead to other nodes; kept for when they lead there again.
     elsewhere: Mutex<Recent<String, Client>>,
     material: TlsMaterial,
-    settings: ClientSettings,
-    clock: Clock,
-    jitter: Jitter,
+    rules: Arc<Rules>,
 }
 
 #[derive(Debug)]
@@ -150,6 +157,19 @@ pub struct Call<'a> {
     pub token: Option<&'a SecretString>,
     /// Must not run twice.
     pub write: bool,
+    /// The node that the session's login was answered by, and the state it had then.
+    pub home: Option<&'a Home>,
+    /// The mount's place among those that ask.
+    pub seat: &'a Seat,
+    /// What the mount may read in all.
+    pub allowance: &'a Allowance,
+}
+
+/// Where a session was made: its reads go there first and tell how far that node's state was (`X-Vault-Index`).
+#[derive(Clone, Debug, Default)]
+pub struct Home {
+    node: usize,
+    index: Option<HeaderValue>,
 }
 
 /// An answer and when the attempt that brought it began.
@@ -158,37 +178,37 @@ pub struct Answered {
     pub body: Zeroizing<Vec<u8>>,
     /// No part of the answer is older.
     pub started: Instant,
+    /// Who answered.
+    pub home: Home,
 }
 
 impl Cluster {
-    fn build(
-        spec: EndpointSpec,
-        material: &TlsMaterial,
-        settings: &ClientSettings,
-        clock: Clock,
-        jitter: Jitter,
-    ) -> Result<Self, TlsFileError> {
+    fn build(spec: EndpointSpec, material: &TlsMaterial, rules: Arc<Rules>) -> Result<Self, TlsFileError> {
         let nodes = spec
             .addresses
             .iter()
             .map(|address| {
                 let (origin, base) = origin(address);
-                let client = client(&origin, &spec.tls, material, settings)?;
-                let pace = settings.rate_limit.map(|limit| Pace::new(limit, clock.now()));
+                let client = client(&origin, &spec.tls, material, &rules.client)?;
+                let pace = rules.client.rate_limit.map(|limit| Pace::new(limit, rules.clock.now()));
                 Ok(Node { address: address.clone(), base, client, pace })
             })
             .collect::<Result<_, TlsFileError>>()?;
         Ok(Self {
             spec,
             nodes,
-            next: AtomicUsize::new(0),
-            in_flight: Semaphore::new(REQUESTS_IN_FLIGHT),
+            first: AtomicUsize::new(0),
+            in_flight: Semaphore::new(rules.limits.vault_requests),
+            seats: Arc::new(Semaphore::new(rules.limits.concurrent_mounts)),
             elsewhere: Mutex::new(Recent::with_capacity(8)),
             material: material.clone(),
-            settings: settings.clone(),
-            clock,
-            jitter,
+            rules,
         })
+    }
+
+    /// A place for one mount among those that ask this cluster.
+    pub fn seat(&self) -> Seat {
+        Seat::among(&self.seats)
     }
 
     /// The addresses as an error names them.
@@ -204,44 +224,49 @@ impl Cluster {
 
     /// Sends a request until it is answered with success, cannot be, or nobody waits any longer.
     pub async fn call(&self, call: &Call<'_>, effort: &Effort) -> Result<Answered, Tried> {
+        let client = &self.rules.client;
         let persistence = Persistence {
-            clock: self.clock,
-            jitter: self.jitter.clone(),
-            attempt_timeout: self.settings.attempt_timeout,
-            attempts: self.settings.max_retries.map(|retries| retries.saturating_add(1)),
+            clock: self.rules.clock,
+            jitter: self.rules.jitter.clone(),
+            attempt_timeout: client.attempt_timeout,
+            attempts: client.max_retries.map(|retries| retries.saturating_add(1)),
             write: call.write,
         };
+        let begin = call.home.map_or_else(|| self.first.load(Ordering::Relaxed), |home| home.node);
+        let failed = AtomicUsize::new(0);
+        let failed = &failed;
         persistence
-            .run(effort, |attempt| async move {
-                let index = self.next.load(Ordering::Relaxed);
-                let node = &self.nodes[index % self.nodes.len()];
-                let outcome = self.attempt(node, call, attempt).await;
-                if outcome.as_ref().is_err_and(Trouble::is_the_nodes_own) {
-                    // Whoever failed at the same node has moved on already: then leave it there.
-                    let _ = self.next.compare_exchange(
-                        index,
-                        index.wrapping_add(1),
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
+            .run(effort, |_| async move {
+                let index = (begin + failed.load(Ordering::Relaxed)) % self.nodes.len();
+                let outcome = self.attempt(index, call, effort).await;
+                match &outcome {
+                    Ok(_) => self.first.store(index, Ordering::Relaxed),
+                    Err(trouble) if trouble.is_the_nodes_own() => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(_) => {}
                 }
                 outcome
             })
             .await
     }
 
-    async fn attempt(&self, node: &Node, call: &Call<'_>, attempt: Attempt) -> Result<Answered, Trouble> {
-        let ends = attempt.started + attempt.timeout;
-        let late = || Trouble::Wire(Failure::TimedOut(attempt.timeout));
-        let waiting = async {
+    async fn attempt(&self, index: usize, call: &Call<'_>, effort: &Effort) -> Result<Answered, Trouble> {
+        let node = &self.nodes[index];
+        let clock = self.rules.clock;
+        // Waiting for a turn takes from the call's time, not from the attempt's.
+        let turn = async {
+            let seated = call.seat.take().await?;
             if let Some(pace) = &node.pace {
-                pace.turn(self.clock).await;
+                pace.turn(clock).await;
             }
-            self.in_flight.acquire().await
+            Some((seated, self.in_flight.acquire().await.ok()?))
         };
-        let _slot = tokio::time::timeout_at(ends, waiting).await.map_err(|_| late())?.map_err(|_| late())?;
-        let started = self.clock.now();
-        let left = || ends.saturating_duration_since(self.clock.now());
+        let turn = tokio::time::timeout_at(effort.ends(), turn).await.ok().flatten();
+        let _turn = turn.ok_or(Trouble::NoTurn)?;
+        let started = clock.now();
+        let ends = effort.ends().min(started + self.rules.client.attempt_timeout);
+        let left = || ends.saturating_duration_since(clock.now());
         let target = format!("{}/v1/{}", node.base, call.target);
         let reply = node.client.send(self.exchange(call, &target)?, left()).await?;
         let reply = match reply.status {
@@ -257,8 +282,10 @@ impl Cluster {
             _ => reply,
         };
         if (200..300).contains(&reply.status) {
-            return Ok(Answered { body: reply.body, started });
+            let home = Home { node: index, index: reply.headers.get("x-vault-index").cloned() };
+            return Ok(Answered { body: reply.body, started, home });
         }
+        call.allowance.give_back(reply.body.len());
         Err(refused(&reply))
     }
 
@@ -275,6 +302,9 @@ impl Cluster {
             let value = secret_header(token.expose_secret()).ok_or_else(|| unsendable("the token"))?;
             headers.insert(HeaderName::from_static("x-vault-token"), value);
         }
+        if let Some(index) = call.home.and_then(|home| home.index.clone()) {
+            headers.insert(HeaderName::from_static("x-vault-index"), index);
+        }
         if call.body.is_some() {
             headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -283,7 +313,7 @@ impl Cluster {
             target,
             headers,
             body: call.body.map(Json::to_bytes),
-            limit: BODY_LIMIT,
+            allowance: call.allowance,
         })
     }
 
@@ -307,6 +337,13 @@ impl Cluster {
                 "leads from https to {address}, which would send the token in clear; not followed"
             )));
         }
+        if self.rules.origins.as_ref().is_some_and(|allowed| !allowed.contains(&address.origin())) {
+            return Err(Trouble::Forbidden(format!(
+                "Vault answered {} and leads to {address}, which is not among the addresses that the operator allows \
+                 (-allowed-vault-addresses)",
+                reply.status
+            )));
+        }
         if address.origin() == node.address.origin() {
             return Ok((node.client.clone(), target));
         }
@@ -314,7 +351,7 @@ impl Cluster {
         if let Some(client) = elsewhere.touch(&address.origin()) {
             return Ok((client.clone(), target));
         }
-        let built = client(&origin(&address).0, &self.spec.tls, &self.material, &self.settings);
+        let built = client(&origin(&address).0, &self.spec.tls, &self.material, &self.rules.client);
         let built = built.map_err(|error| wrong(&format!("leads to {address}, but {error}")))?;
         elsewhere.insert(address.origin(), built.clone());
         Ok((built, target))
