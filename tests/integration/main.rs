@@ -3,7 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine's own clock")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod cluster;
 mod errors;
 mod golden;
+mod limits;
 mod mounts;
 mod node;
+mod operator;
+mod socket;

@@ -7,7 +7,7 @@ use devkit::driver::{Driver, MountCall, MountFailure, Mounted};
 use devkit::kubernetes::Kubernetes;
 use devkit::pod::Pod;
 use devkit::vault::{Role, Vault};
-use lockkeeper::app::App;
+use lockkeeper::app::{App, AppError};
 use lockkeeper::settings::{Invocation, Settings};
 use serde_json::json;
 use tempfile::TempDir;
@@ -52,8 +52,9 @@ pub struct Provider {
     pub socket: PathBuf,
     /// `http://127.0.0.1:port` of its health address.
     pub health: String,
+    /// Dropped without a word it ends the provider, too.
     stop: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<Result<(), String>>>,
+    running: JoinHandle<Result<(), AppError>>,
     _folder: TempDir,
 }
 
@@ -93,7 +94,7 @@ impl Node {
     pub fn call_without_token(&self, pod: &Pod, objects: &str) -> MountCall {
         MountCall::new(pod)
             .parameter("roleName", "app")
-            .parameter("vaultAddress", &self.vault.address())
+            .parameter("vaultAddress", self.vault.address())
             .objects(objects)
     }
 
@@ -109,7 +110,7 @@ impl Node {
 
     /// Mounts what has to fail; the failure's code is final, whatever it is.
     pub async fn refused(&self, call: &MountCall) -> MountFailure {
-        let failure = self.mount(call).await.err().expect("the mount fails");
+        let failure = self.mount(call).await.expect_err("the mount fails");
         assert!(failure.is_final(), "{failure}");
         failure
     }
@@ -142,35 +143,28 @@ impl Provider {
         let Invocation::Serve(settings) = invocation else { panic!("not told to print") };
         let bound = App::bind(*settings).await.expect("bound");
         let health = format!("http://{}", bound.health_address());
-        let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(async move {
-            let shutdown = async {
-                let _ = stopped.await;
-            };
-            bound.run(shutdown).await.map_err(|error| error.to_string())
-        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(bound.run(async {
+            let _ = stopped.await;
+        }));
         let driver = Driver::new(&socket);
         driver.until_ready().await;
-        Self { driver, socket, health, stop: Some(stop), running: Some(running), _folder: folder }
+        Self { driver, socket, health, stop: Some(stop), running, _folder: folder }
+    }
+
+    /// Tells it to end.
+    pub fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Waits until it has ended, as it should.
+    pub async fn ended(&mut self) {
+        soon("the provider ends", &mut self.running).await.expect("no panic").expect("no failure");
     }
 
     /// Mounts, with an end even if the provider has none.
     pub async fn mount(&self, call: &MountCall) -> Result<Mounted, MountFailure> {
         let answer = tokio::time::timeout(3 * PATIENCE, self.driver.mount(call)).await;
         answer.expect("the provider answers before the test's patience ends")
-    }
-
-    /// Tells it to end.
-    pub fn stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-    }
-
-    /// Waits until it has ended.
-    pub async fn ended(&mut self) {
-        let running = self.running.take().expect("not waited for twice");
-        let ended = tokio::time::timeout(PATIENCE, running).await.expect("it ends in time");
-        ended.expect("no panic").expect("no failure");
     }
 }
