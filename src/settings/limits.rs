@@ -44,7 +44,11 @@ pub(super) fn uids(flags: &Flags) -> Result<Vec<u32>, SettingsError> {
 /// What a careful operator switched on.
 pub(super) fn restrictions(flags: &Flags) -> Result<Restrictions, SettingsError> {
     const NAME: &str = "allowed-vault-addresses";
-    let origin = |text: &str| Address::parse(text, "not an origin").map(|address| address.origin());
+    let origin = |text: &str| {
+        Address::parse(text, "not an address")
+            .map(|address| address.origin())
+            .map_err(|error| error.to_string())
+    };
     let folder = |text: &str| {
         let path = PathBuf::from(text);
         let clean = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
