@@ -1,6 +1,6 @@
 //! One Vault cluster as mounts reach it: its nodes' connections, who may ask how often, redirects, retries.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -28,6 +28,16 @@ const CLUSTERS_KEPT: usize = 256;
 pub struct Clusters {
     known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
     rules: Arc<Rules>,
+    reloads: TlsReloads,
+}
+
+/// How often changed TLS files were taken up, and how often they could not be.
+#[derive(Debug, Default)]
+pub struct TlsReloads {
+    /// The new files are in use.
+    pub ok: AtomicU64,
+    /// The old ones stay in use; counted once for each way in which the new ones are broken.
+    pub failed: AtomicU64,
 }
 
 /// What holds for every cluster of a flavour.
@@ -49,6 +59,8 @@ pub struct Rules {
 #[derive(Debug, Default)]
 struct Known {
     current: Mutex<Option<([u8; 32], Arc<Cluster>)>>,
+    // Why the files that are there now are not in use; said once.
+    broken: Mutex<Option<TlsFileError>>,
     building: tokio::sync::Mutex<()>,
 }
 
@@ -68,7 +80,16 @@ impl Known {
 impl Clusters {
     /// No cluster yet.
     pub fn new(rules: Rules) -> Self {
-        Self { known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)), rules: Arc::new(rules) }
+        Self {
+            known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)),
+            rules: Arc::new(rules),
+            reloads: TlsReloads::default(),
+        }
+    }
+
+    /// How changed TLS files fared.
+    pub fn tls_reloads(&self) -> &TlsReloads {
+        &self.reloads
     }
 
     /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
@@ -87,7 +108,12 @@ impl Clusters {
             Ok(cluster) => Ok(cluster),
             Err(error) => {
                 let (_, old) = known.current().clone().ok_or_else(|| error.clone())?;
-                tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
+                let mut broken = known.broken.lock().unwrap_or_else(PoisonError::into_inner);
+                if broken.as_ref() != Some(&error) {
+                    self.reloads.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
+                    *broken = Some(error);
+                }
                 Ok(old)
             }
         }
@@ -109,7 +135,11 @@ impl Clusters {
         // Without a CA of the class's own this reads the system's authorities.
         let built = blocking(move || Cluster::build(spec, &material, rules)).await?;
         let cluster = Arc::new(built);
-        *known.current() = Some((fingerprint, Arc::clone(&cluster)));
+        if known.current().replace((fingerprint, Arc::clone(&cluster))).is_some() {
+            self.reloads.ok.fetch_add(1, Ordering::Relaxed);
+            tracing::info!("changed TLS files are in use");
+        }
+        *known.broken.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(cluster)
     }
 }

@@ -89,3 +89,18 @@ async fn a_vault_that_is_away_does_not_make_us_unready() {
     node.vault.refuse().await;
     assert_eq!(probe(&node, "/health/ready").await, (200, "ok\n".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_the_shutdown_would_cut_gets_a_final_answer_before() {
+    let mut node = Node::with(devkit::vault::Vault::start().await, &["-shutdown-timeout=3s"]).await;
+    node.vault.fault(Fault::hang().at("secret/"));
+    let call = node.call(&Pod::new("shop", "web-0"), OBJECT);
+    let driver = node.provider.driver.clone();
+    let mount = tokio::spawn(async move { driver.mount(&call).await });
+    node.vault.log().until(1, |call| call.is_read()).await;
+    node.provider.stop();
+    let failure = mount.await.expect("no panic").expect_err("it cannot be mounted");
+    assert_eq!(failure.code(), tonic::Code::FailedPrecondition, "{failure}");
+    assert!(failure.message().contains("being replaced"), "{failure}");
+    node.provider.ended().await;
+}
