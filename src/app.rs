@@ -19,7 +19,7 @@ use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::mount::Provider;
 use crate::settings::Settings;
 use crate::vault::Vault;
-use crate::vault::cluster::Rules;
+use crate::vault::clusters::Rules;
 
 /// Calls in flight are answered this long before the process ends: a call that is cut has no final code.
 const CUT_BEFORE_END: Duration = Duration::from_secs(2);

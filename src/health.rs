@@ -33,8 +33,15 @@ pub enum Phase {
 pub struct Health {
     phase: watch::Receiver<Phase>,
     places: Vec<Arc<Place>>,
-    asked: Arc<Mutex<Option<(Instant, Result<(), String>)>>>,
+    asked: Arc<Mutex<Option<Asked>>>,
     clock: Clock,
+}
+
+/// What the sockets answered, and when.
+#[derive(Clone, Debug)]
+struct Asked {
+    at: Instant,
+    verdict: Result<(), String>,
 }
 
 impl Health {
@@ -71,10 +78,10 @@ impl Health {
         }
         let mut asked = self.asked.lock().await;
         let now = self.clock.now();
-        if let Some((at, verdict)) = &*asked
-            && now < *at + VERDICT_AGE
+        if let Some(asked) = &*asked
+            && now < asked.at + VERDICT_AGE
         {
-            return verdict.clone();
+            return asked.verdict.clone();
         }
         let mut verdict = Ok(());
         for place in &self.places {
@@ -83,7 +90,7 @@ impl Health {
                 break;
             }
         }
-        *asked = Some((self.clock.now(), verdict.clone()));
+        *asked = Some(Asked { at: self.clock.now(), verdict: verdict.clone() });
         verdict
     }
 }

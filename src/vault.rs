@@ -1,6 +1,7 @@
 //! What Vault is asked and what it answers: a session for the pod, then each request of the mount.
 
 pub mod cluster;
+pub mod clusters;
 mod pace;
 mod refusal;
 pub mod response;
@@ -19,7 +20,8 @@ use crate::retry::{Effort, Ended, Tried, Trouble};
 use crate::task::SharedTask;
 use crate::wire::Allowance;
 use crate::wire::tls::TlsFileError;
-use cluster::{Call, Clusters, Rules};
+use cluster::Call;
+use clusters::{Clusters, Rules};
 use response::VaultResponse;
 use session::{Login, Session, Sessions};
 

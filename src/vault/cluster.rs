@@ -1,7 +1,7 @@
 //! One Vault cluster as mounts reach it: its nodes' connections, who may ask how often, redirects, retries.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,148 +9,17 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::class::endpoint::{Address, EndpointSpec, TlsSpec};
-use crate::clock::{Clock, Instant, Jitter};
+use crate::clock::Instant;
 use crate::json::Json;
 use crate::recent::Recent;
 use crate::retry::{Effort, Persistence, Tried, Trouble};
-use crate::settings::{ClientSettings, Limits};
+use crate::settings::ClientSettings;
+use crate::vault::clusters::Rules;
 use crate::vault::pace::Pace;
 use crate::vault::refusal::refused;
 use crate::vault::seat::Seat;
-use crate::wire::tls::{TlsFileError, TlsFiles, TlsMaterial};
+use crate::wire::tls::{TlsFileError, TlsMaterial};
 use crate::wire::{Allowance, Client, Exchange, Failure, Origin, Reply, secret_header};
-
-/// Clusters whose connections are kept; a class may name any address, so there must be a bound.
-const CLUSTERS_KEPT: usize = 256;
-
-/// All clusters that this process talks to for one flavour.
-#[derive(Debug)]
-pub struct Clusters {
-    known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
-    rules: Arc<Rules>,
-    reloads: TlsReloads,
-}
-
-/// How often changed TLS files were taken up, and how often they could not be.
-#[derive(Debug, Default)]
-pub struct TlsReloads {
-    /// The new files are in use.
-    pub ok: AtomicU64,
-    /// The old ones stay in use; counted once for each way in which the new ones are broken.
-    pub failed: AtomicU64,
-}
-
-/// What holds for every cluster of a flavour.
-#[derive(Debug)]
-pub struct Rules {
-    /// How requests are paced and routed.
-    pub client: ClientSettings,
-    /// How much may go on at once with one cluster.
-    pub limits: Limits,
-    /// The only origins that a redirect may lead to, if not any.
-    pub origins: Option<Vec<String>>,
-    /// The time.
-    pub clock: Clock,
-    /// Spreads pauses.
-    pub jitter: Jitter,
-}
-
-/// An endpoint's cluster, with the TLS files that it was built of.
-#[derive(Debug, Default)]
-struct Known {
-    current: Mutex<Option<([u8; 32], Arc<Cluster>)>>,
-    // Why the files that are there now are not in use; said once.
-    broken: Mutex<Option<TlsFileError>>,
-    building: tokio::sync::Mutex<()>,
-}
-
-impl Known {
-    fn current(&self) -> MutexGuard<'_, Option<([u8; 32], Arc<Cluster>)>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn built_of(&self, fingerprint: &[u8; 32]) -> Option<Arc<Cluster>> {
-        self.current()
-            .as_ref()
-            .filter(|(built, _)| built == fingerprint)
-            .map(|(_, cluster)| Arc::clone(cluster))
-    }
-}
-
-impl Clusters {
-    /// No cluster yet.
-    pub fn new(rules: Rules) -> Self {
-        Self {
-            known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)),
-            rules: Arc::new(rules),
-            reloads: TlsReloads::default(),
-        }
-    }
-
-    /// How changed TLS files fared.
-    pub fn tls_reloads(&self) -> &TlsReloads {
-        &self.reloads
-    }
-
-    /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
-    /// next mount on; while the new ones cannot be used the old connections stay in use.
-    pub async fn cluster(&self, spec: &EndpointSpec) -> Result<Arc<Cluster>, TlsFileError> {
-        let known = {
-            let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = table.touch(spec).map(|known| Arc::clone(known));
-            found.unwrap_or_else(|| {
-                let known = Arc::<Known>::default();
-                table.insert(spec.clone(), Arc::clone(&known));
-                known
-            })
-        };
-        match self.up_to_date(spec, &known).await {
-            Ok(cluster) => Ok(cluster),
-            Err(error) => {
-                let (_, old) = known.current().clone().ok_or_else(|| error.clone())?;
-                let mut broken = known.broken.lock().unwrap_or_else(PoisonError::into_inner);
-                if broken.as_ref() != Some(&error) {
-                    self.reloads.failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
-                    *broken = Some(error);
-                }
-                Ok(old)
-            }
-        }
-    }
-
-    async fn up_to_date(&self, spec: &EndpointSpec, known: &Known) -> Result<Arc<Cluster>, TlsFileError> {
-        let files = tls_files(&spec.tls);
-        let material = if files.are_none() { files.read()? } else { blocking(move || files.read()).await? };
-        let fingerprint = material.fingerprint();
-        if let Some(cluster) = known.built_of(&fingerprint) {
-            return Ok(cluster);
-        }
-        // Many mounts may meet a new endpoint at once: one builds, for all of them to share its connections.
-        let _building = known.building.lock().await;
-        if let Some(cluster) = known.built_of(&fingerprint) {
-            return Ok(cluster);
-        }
-        let (spec, rules) = (spec.clone(), Arc::clone(&self.rules));
-        // Without a CA of the class's own this reads the system's authorities.
-        let built = blocking(move || Cluster::build(spec, &material, rules)).await?;
-        let cluster = Arc::new(built);
-        if known.current().replace((fingerprint, Arc::clone(&cluster))).is_some() {
-            self.reloads.ok.fetch_add(1, Ordering::Relaxed);
-            tracing::info!("changed TLS files are in use");
-        }
-        *known.broken.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(cluster)
-    }
-}
-
-/// Runs what blocks on a thread for that.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TlsFileError> + Send + 'static,
-) -> Result<T, TlsFileError> {
-    let lost = |_| TlsFileError::from("the TLS settings could not be read".to_owned());
-    tokio::task::spawn_blocking(work).await.map_err(lost).and_then(|outcome| outcome)
-}
 
 /// A cluster's nodes; at least one.
 #[derive(Debug)]
@@ -213,7 +82,12 @@ pub struct Answered {
 }
 
 impl Cluster {
-    fn build(spec: EndpointSpec, material: &TlsMaterial, rules: Arc<Rules>) -> Result<Self, TlsFileError> {
+    /// Makes the nodes' clients. Blocks: it reads the system's authorities where the class names none.
+    pub(super) fn build(
+        spec: EndpointSpec,
+        material: &TlsMaterial,
+        rules: Arc<Rules>,
+    ) -> Result<Self, TlsFileError> {
         let nodes = spec
             .addresses
             .iter()
@@ -404,15 +278,5 @@ fn origin(address: &Address) -> (Origin, String) {
             (Origin::Tcp { tls: *tls, host: host.clone(), port: *port }, base.clone())
         }
         Address::Unix(path) => (Origin::Unix(path.clone()), String::new()),
-    }
-}
-
-fn tls_files(tls: &TlsSpec) -> TlsFiles {
-    TlsFiles {
-        ca_file: tls.ca_file.clone(),
-        ca_directory: tls.ca_directory.clone(),
-        ca_text: tls.ca_bytes.clone(),
-        client_cert: tls.client_cert.clone(),
-        client_key: tls.client_key.clone(),
     }
 }
