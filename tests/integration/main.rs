@@ -9,5 +9,6 @@ mod golden;
 mod limits;
 mod mounts;
 mod node;
+mod operations_page;
 mod operator;
 mod socket;
