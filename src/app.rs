@@ -164,10 +164,11 @@ impl Bound {
         drain.send_replace(true);
         let all_done = async { while servers.join_next().await.is_some() {} };
         tokio::pin!(all_done);
-        let before_cut = settings.shutdown_timeout.saturating_sub(CUT_BEFORE_END);
+        let last = CUT_BEFORE_END.min(settings.shutdown_timeout);
+        let before_cut = settings.shutdown_timeout.saturating_sub(last);
         if tokio::time::timeout(before_cut, &mut all_done).await.is_err() {
             cut.send_replace(true);
-            let _ = tokio::time::timeout(CUT_BEFORE_END, &mut all_done).await;
+            let _ = tokio::time::timeout(last, &mut all_done).await;
         }
         failure.map_or(Ok(()), Err)
     }

@@ -20,7 +20,7 @@ use crate::error::MountError;
 use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::recent::Recent;
 use crate::vault::response::VaultResponse;
-use crate::vault::{Reading, Share, Vault};
+use crate::vault::{Reading, Share, Vault, VaultError};
 use report::{Change, MountReport};
 
 /// Volumes whose last content is remembered by a hash, to tell what changed.
@@ -109,8 +109,13 @@ impl Provider {
         budget: Budget,
         share: &Arc<Share>,
     ) -> Result<HashMap<ReadRequest, Arc<VaultResponse>>, MountError> {
-        let login = self.vault.login(spec, &self.kubernetes, share).await;
-        let login = login.map_err(|error| MountError::vault(&spec.objects[0], error))?;
+        // TLS files may lie on a file system that hangs.
+        let login = self.vault.login(spec, &self.kubernetes, share);
+        let late = || VaultError::Tls("the TLS files could not be read in time".to_owned().into());
+        let login = match tokio::time::timeout_at(budget.ends(), login).await {
+            Ok(login) => login.map_err(|error| MountError::vault(&spec.objects[0], error))?,
+            Err(_) => return Err(MountError::vault(&spec.objects[0], late())),
+        };
         let mut readings: HashMap<&ReadRequest, (Reading, &ObjectSpec)> = HashMap::new();
         for object in &spec.objects {
             readings

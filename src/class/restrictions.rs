@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::class::endpoint::ClassDefaults;
 use crate::class::{MountSpec, SpecError};
 
-/// What a class may not ask for. The operator's own flags and environment are always allowed. Nothing is forbidden by
-/// default.
+/// What a class may not ask for. Addresses and files of the operator's own flags and environment are
+/// always allowed. Nothing is forbidden by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restrictions {
     /// `-allowed-vault-addresses`: the only origins, `https://host:port`.

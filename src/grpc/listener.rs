@@ -197,8 +197,9 @@ fn bind_at(path: &Path) -> Result<(UnixListener, (u64, u64)), ListenError> {
     {
         return Err(failed("something that is no socket lies there; remove it".to_owned()));
     }
-    // Short, because a socket's path may have 107 bytes only.
-    let temporary = folder.join(format!(".lk{}", std::process::id()));
+    // Of its own, because two processes may be the first of their containers and bind at once; short, because a
+    // socket's path may have 107 bytes only.
+    let temporary = folder.join(format!(".lk{:08x}", fastrand::u32(..)));
     bind_privately(&temporary, path).map_err(|error| {
         let _ = fs::remove_file(&temporary);
         let writable = match error.kind() {

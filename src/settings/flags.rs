@@ -62,7 +62,8 @@ const LIMITS: &[Flag] = &[
     flag("allowed-uids", "list", "0", &[],
         "Comma-separated user ids that may call on the driver's socket, beside 0."),
     flag("allowed-vault-addresses", "list", "", &[],
-        "Comma-separated origins (https://host:port) that a class, or a redirect of Vault's, may lead to, beside those of          the flags and the environment. Without it, any."),
+        "Comma-separated origins (https://host:port) that a class, or a redirect of Vault's, may lead to, beside those \
+         of the flags and the environment. Without it, any."),
     flag("allowed-audiences", "list", "", &[],
         "Comma-separated audiences whose tokens a class may use. Without it, any."),
     flag("allowed-tls-paths", "list", "", &[],

@@ -13,7 +13,7 @@ use crate::clock::Instant;
 use crate::json::Json;
 use crate::recent::Recent;
 use crate::retry::{Effort, Persistence, Tried, Trouble};
-use crate::settings::ClientSettings;
+use crate::settings::{ClientSettings, Limits};
 use crate::vault::clusters::Rules;
 use crate::vault::pace::Pace;
 use crate::vault::refusal::refused;
@@ -28,8 +28,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     // Where a login begins: the node that answered last.
     first: AtomicUsize,
-    in_flight: Semaphore,
-    seats: Arc<Semaphore>,
+    gate: Arc<Gate>,
     // Redirects lead to other nodes; kept for when they lead there again.
     elsewhere: Mutex<Recent<String, Client>>,
     material: TlsMaterial,
@@ -41,7 +40,24 @@ struct Node {
     address: Address,
     base: String,
     client: Client,
-    pace: Option<Pace>,
+    pace: Option<Arc<Pace>>,
+}
+
+/// How many may ask a cluster at once, whatever namespace or TLS settings they come with.
+#[derive(Debug)]
+pub struct Gate {
+    requests: Semaphore,
+    seats: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// As many as the limits say.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            requests: Semaphore::new(limits.vault_requests),
+            seats: Arc::new(Semaphore::new(limits.concurrent_mounts)),
+        }
+    }
 }
 
 /// One request to Vault, as often as it has to be sent.
@@ -87,6 +103,8 @@ impl Cluster {
         spec: EndpointSpec,
         material: &TlsMaterial,
         rules: Arc<Rules>,
+        gate: Arc<Gate>,
+        pace_of: impl Fn(&Address) -> Option<Arc<Pace>>,
     ) -> Result<Self, TlsFileError> {
         let nodes = spec
             .addresses
@@ -94,16 +112,14 @@ impl Cluster {
             .map(|address| {
                 let (origin, base) = origin(address);
                 let client = client(&origin, &spec.tls, material, &rules.client)?;
-                let pace = rules.client.rate_limit.map(|limit| Pace::new(limit, rules.clock.now()));
-                Ok(Node { address: address.clone(), base, client, pace })
+                Ok(Node { address: address.clone(), base, client, pace: pace_of(address) })
             })
             .collect::<Result<_, TlsFileError>>()?;
         Ok(Self {
             spec,
             nodes,
             first: AtomicUsize::new(0),
-            in_flight: Semaphore::new(rules.limits.vault_requests),
-            seats: Arc::new(Semaphore::new(rules.limits.concurrent_mounts)),
+            gate,
             elsewhere: Mutex::new(Recent::with_capacity(8)),
             material: material.clone(),
             rules,
@@ -112,7 +128,7 @@ impl Cluster {
 
     /// A place for one mount among those that ask this cluster.
     pub fn seat(&self) -> Seat {
-        Seat::among(&self.seats)
+        Seat::among(&self.gate.seats)
     }
 
     /// The addresses as an error names them.
@@ -164,7 +180,7 @@ impl Cluster {
             if let Some(pace) = &node.pace {
                 pace.turn(clock).await;
             }
-            Some((seated, self.in_flight.acquire().await.ok()?))
+            Some((seated, self.gate.requests.acquire().await.ok()?))
         };
         let turn = tokio::time::timeout_at(effort.ends(), turn).await.ok().flatten();
         let _turn = turn.ok_or(Trouble::NoTurn)?;
@@ -176,12 +192,23 @@ impl Cluster {
         let reply = match reply.status {
             301 | 302 | 307 => {
                 let (client, target) = self.follow(node, &reply)?;
-                client.send(self.exchange(call, &target)?, left()).await.map_err(|failure| {
+                let elsewhere = |what: &str| {
                     Trouble::Redirect(format!(
-                        "Vault answered {} to another address, and there: {failure}",
+                        "Vault answered {} to another address, and there {what}",
                         reply.status
                     ))
-                })?
+                };
+                let there = client.send(self.exchange(call, &target)?, left()).await;
+                let there = there.map_err(|failure| elsewhere(&failure.to_string()))?;
+                match there.status {
+                    301 | 302 | 307 => {
+                        let again =
+                            format!("{} again; a redirect is followed once; check the address", there.status);
+                        return Err(elsewhere(&again));
+                    }
+                    412 | 429 | 500..=599 => return Err(elsewhere(&refused(&there).to_string())),
+                    _ => there,
+                }
             }
             _ => reply,
         };

@@ -1,13 +1,15 @@
 //! Which clusters this process knows, and their connections, rebuilt when the TLS files they were made of change.
 
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::class::endpoint::{EndpointSpec, TlsSpec};
+use crate::class::endpoint::{Address, EndpointSpec, TlsSpec};
 use crate::clock::{Clock, Jitter};
 use crate::recent::Recent;
 use crate::settings::{ClientSettings, Limits};
-use crate::vault::cluster::Cluster;
+use crate::vault::cluster::{Cluster, Gate};
+use crate::vault::pace::Pace;
 use crate::wire::tls::{TlsFileError, TlsFiles};
 
 /// Clusters whose connections are kept; a class may name any address, so there must be a bound.
@@ -17,6 +19,9 @@ const CLUSTERS_KEPT: usize = 256;
 #[derive(Debug)]
 pub struct Clusters {
     known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
+    // By the cluster's addresses and by one address: they outlive a change of TLS files.
+    gates: Mutex<Recent<Vec<Address>, Arc<Gate>>>,
+    paces: Arc<Mutex<Recent<String, Arc<Pace>>>>,
     rules: Arc<Rules>,
     reloads: TlsReloads,
 }
@@ -59,6 +64,10 @@ impl Known {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn broken(&self) -> MutexGuard<'_, Option<TlsFileError>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn built_of(&self, fingerprint: &[u8; 32]) -> Option<Arc<Cluster>> {
         self.current()
             .as_ref()
@@ -72,6 +81,8 @@ impl Clusters {
     pub fn new(rules: Rules) -> Self {
         Self {
             known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)),
+            gates: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)),
+            paces: Arc::new(Mutex::new(Recent::with_capacity(CLUSTERS_KEPT))),
             rules: Arc::new(rules),
             reloads: TlsReloads::default(),
         }
@@ -85,20 +96,12 @@ impl Clusters {
     /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
     /// next mount on; while the new ones cannot be used the old connections stay in use.
     pub async fn cluster(&self, spec: &EndpointSpec) -> Result<Arc<Cluster>, TlsFileError> {
-        let known = {
-            let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = table.touch(spec).map(|known| Arc::clone(known));
-            found.unwrap_or_else(|| {
-                let known = Arc::<Known>::default();
-                table.insert(spec.clone(), Arc::clone(&known));
-                known
-            })
-        };
+        let known = kept(&self.known, spec, Arc::default);
         match self.up_to_date(spec, &known).await {
             Ok(cluster) => Ok(cluster),
             Err(error) => {
                 let (_, old) = known.current().clone().ok_or_else(|| error.clone())?;
-                let mut broken = known.broken.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut broken = known.broken();
                 if broken.as_ref() != Some(&error) {
                     self.reloads.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
@@ -114,6 +117,7 @@ impl Clusters {
         let material = if files.are_none() { files.read()? } else { blocking(move || files.read()).await? };
         let fingerprint = material.fingerprint();
         if let Some(cluster) = known.built_of(&fingerprint) {
+            *known.broken() = None;
             return Ok(cluster);
         }
         // Many mounts may meet a new endpoint at once: one builds, for all of them to share its connections.
@@ -121,17 +125,40 @@ impl Clusters {
         if let Some(cluster) = known.built_of(&fingerprint) {
             return Ok(cluster);
         }
-        let (spec, rules) = (spec.clone(), Arc::clone(&self.rules));
+        let gate = kept(&self.gates, &spec.addresses, || Arc::new(Gate::new(self.rules.limits)));
+        let (spec, rules, paces) = (spec.clone(), Arc::clone(&self.rules), Arc::clone(&self.paces));
         // Without a CA of the class's own this reads the system's authorities.
-        let built = blocking(move || Cluster::build(spec, &material, rules)).await?;
+        let built = blocking(move || {
+            let pace_of = |address: &Address| {
+                let limit = rules.client.rate_limit?;
+                Some(kept(&paces, &address.origin(), || Arc::new(Pace::new(limit, rules.clock.now()))))
+            };
+            Cluster::build(spec, &material, Arc::clone(&rules), gate, pace_of)
+        })
+        .await?;
         let cluster = Arc::new(built);
         if known.current().replace((fingerprint, Arc::clone(&cluster))).is_some() {
             self.reloads.ok.fetch_add(1, Ordering::Relaxed);
             tracing::info!("changed TLS files are in use");
         }
-        *known.broken.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *known.broken() = None;
         Ok(cluster)
     }
+}
+
+/// What is kept under a key; made when there is nothing yet.
+fn kept<K: Eq + Hash + Clone, V>(
+    table: &Mutex<Recent<K, Arc<V>>>,
+    key: &K,
+    make: impl FnOnce() -> Arc<V>,
+) -> Arc<V> {
+    let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(value) = table.touch(key) {
+        return Arc::clone(value);
+    }
+    let value = make();
+    table.insert(key.clone(), Arc::clone(&value));
+    value
 }
 
 /// Runs what blocks on a thread for that.
