@@ -19,6 +19,7 @@ use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::mount::Provider;
 use crate::settings::Settings;
 use crate::vault::Vault;
+use crate::vault::clusters::Rules;
 
 /// Calls in flight are answered this long before the process ends: a call that is cut has no final code.
 const CUT_BEFORE_END: Duration = Duration::from_secs(2);
@@ -82,7 +83,7 @@ impl App {
                 Err(error) => {
                     listeners
                         .iter()
-                        .for_each(|(_, listener): &(Flavour, Listener)| listener.place().remove_if_ours());
+                        .for_each(|(_, listener): &(Flavour, Listener)| listener.place().give_up());
                     return Err(error.into());
                 }
             }
@@ -107,11 +108,12 @@ impl Bound {
         let Self { settings, listeners, health: health_listener, .. } = self;
         let (clock, jitter) = (Clock::system(), Jitter::random());
         let kubernetes = Arc::new(Kubernetes::new(settings.kubernetes.clone(), clock, jitter.clone()));
-        let places: Vec<Place> = listeners.iter().map(|(_, listener)| listener.place().clone()).collect();
-        let (phase, phase_seen) = watch::channel(Phase::Serving);
+        let places: Vec<Arc<Place>> =
+            listeners.iter().map(|(_, listener)| Arc::clone(listener.place())).collect();
+        let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (cut, cut_seen) = watch::channel(false);
         let (drain, drain_seen) = watch::channel(false);
-        let health = Health::new(phase_seen, places.clone());
+        let health = Health::new(phase_seen, places.clone(), clock);
         // In a set, so that it ends with this future, however that ends.
         let mut health_server = JoinSet::new();
         health_server.spawn(health.serve(health_listener));
@@ -128,9 +130,7 @@ impl Bound {
                 providers.push((flavour, Arc::clone(&provider)));
                 provider
             });
-            let defaults = Arc::new(settings.flavour(flavour).defaults.clone());
-            let service =
-                Service::new(provider, flavour, defaults, settings.mount_timeout, cut_seen.clone(), clock);
+            let service = Service::new(provider, flavour, &settings, cut_seen.clone(), clock);
             let socket = listener.place().path().display().to_string();
             tracing::info!(%socket, ?flavour, "serving");
             let mut drained = drain_seen.clone();
@@ -145,6 +145,7 @@ impl Bound {
             });
         }
 
+        phase.send_replace(Phase::Serving);
         let mut failure = None;
         tokio::select! {
             () = shutdown => tracing::info!("shutting down"),
@@ -159,14 +160,15 @@ impl Bound {
         }
         phase.send_replace(Phase::Draining);
         // First the files, so that nobody connects to a socket that is no longer listened on.
-        places.iter().for_each(Place::remove_if_ours);
+        places.iter().for_each(|place| place.give_up());
         drain.send_replace(true);
         let all_done = async { while servers.join_next().await.is_some() {} };
         tokio::pin!(all_done);
-        let before_cut = settings.shutdown_timeout.saturating_sub(CUT_BEFORE_END);
+        let last = CUT_BEFORE_END.min(settings.shutdown_timeout);
+        let before_cut = settings.shutdown_timeout.saturating_sub(last);
         if tokio::time::timeout(before_cut, &mut all_done).await.is_err() {
             cut.send_replace(true);
-            let _ = tokio::time::timeout(CUT_BEFORE_END, &mut all_done).await;
+            let _ = tokio::time::timeout(last, &mut all_done).await;
         }
         failure.map_or(Ok(()), Err)
     }
@@ -180,7 +182,14 @@ fn provider(
     jitter: &Jitter,
 ) -> Provider {
     let own = settings.flavour(flavour);
-    let vault = Arc::new(Vault::new(own.client.clone(), settings.cache_size, clock, jitter.clone()));
+    let rules = Rules {
+        client: own.client.clone(),
+        limits: settings.limits,
+        origins: settings.restrictions.origins(&own.defaults),
+        clock,
+        jitter: jitter.clone(),
+    };
+    let vault = Arc::new(Vault::new(rules, settings.cache_size));
     let hmac_key = HmacKey::new(own.hmac_secret_name.clone(), Arc::clone(kubernetes), clock);
     Provider::new(vault, Arc::clone(kubernetes), hmac_key, settings.max_response_bytes, clock)
 }

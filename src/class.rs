@@ -9,6 +9,7 @@ mod login;
 mod object;
 mod parameters;
 mod request;
+pub mod restrictions;
 mod volume;
 mod yaml;
 

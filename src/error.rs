@@ -149,7 +149,8 @@ fn of_tried(tried: &Tried, of_status: impl Fn(u16) -> Turn) -> Turn {
         Some(Trouble::Status { status: 412 | 429 | 500..=599, .. }) => Turn::Operator,
         Some(Trouble::Status { status, .. }) => of_status(*status),
         Some(Trouble::Malformed(_)) => Turn::Ours,
-        Some(Trouble::Redirect(_)) => Turn::Operator,
+        Some(Trouble::Redirect(_) | Trouble::NoTurn) => Turn::Operator,
+        Some(Trouble::Forbidden(_)) => Turn::ClassAuthor,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The driver's gRPC service: unwraps a request, parses it, asks the provider, wraps the answer; one log line a call.
 
+pub mod accept;
 pub mod authority;
+pub mod caller;
 pub mod listener;
+pub mod probe;
 pub mod stream;
 
 use std::sync::Arc;
@@ -12,11 +15,14 @@ use tonic::{Request, Response, Status};
 
 use crate::budget::{Budget, parse_grpc_timeout};
 use crate::class::endpoint::{ClassDefaults, Flavour};
+use crate::class::restrictions::Restrictions;
 use crate::class::{MountRequestText, MountSpec};
 use crate::clock::Clock;
 use crate::error::MountError;
+use crate::grpc::caller::Callers;
 use crate::mount::report::{Change, MountReport};
 use crate::mount::{MountedFile, Provider};
+use crate::settings::Settings;
 use v1alpha1::csi_driver_provider_server::CsiDriverProvider;
 use v1alpha1::{File, MountRequest, MountResponse, ObjectVersion, VersionRequest, VersionResponse};
 
@@ -34,12 +40,17 @@ pub const RUNTIME_NAME: &str = "lockkeeper";
 /// The version of the driver's API that `Version` answers.
 const API_VERSION: &str = "v1alpha1";
 
+/// The largest content that a Kubernetes Secret takes, for volumes that the driver syncs to one.
+const SYNC_LIMIT: usize = 1 << 20;
+
 /// The service of one socket.
 #[derive(Clone)]
 pub struct Service {
     provider: Arc<Provider>,
     flavour: Flavour,
     defaults: Arc<ClassDefaults>,
+    restrictions: Arc<Restrictions>,
+    callers: Callers,
     mount_timeout: Duration,
     // Turns true when calls in flight must be answered, for the process is about to end.
     cut: watch::Receiver<bool>,
@@ -51,12 +62,20 @@ impl Service {
     pub fn new(
         provider: Arc<Provider>,
         flavour: Flavour,
-        defaults: Arc<ClassDefaults>,
-        mount_timeout: Duration,
+        settings: &Settings,
         cut: watch::Receiver<bool>,
         clock: Clock,
     ) -> Self {
-        Self { provider, flavour, defaults, mount_timeout, cut, clock }
+        Self {
+            provider,
+            flavour,
+            defaults: Arc::new(settings.flavour(flavour).defaults.clone()),
+            restrictions: Arc::new(settings.restrictions.clone()),
+            callers: Callers::new(&settings.allowed_uids),
+            mount_timeout: settings.mount_timeout,
+            cut,
+            clock,
+        }
     }
 
     async fn mount_once(self, request: MountRequest, budget: Budget) -> Result<MountResponse, MountError> {
@@ -66,7 +85,9 @@ impl Service {
             permission: &request.permission,
             target_path: &request.target_path,
         };
-        let spec = match MountSpec::parse(&text, self.flavour, &self.defaults) {
+        let parsed = MountSpec::parse(&text, self.flavour, &self.defaults)
+            .and_then(|spec| self.restrictions.check(&spec, &self.defaults).map(|()| spec));
+        let spec = match parsed {
             Ok(spec) => spec,
             Err(error) => {
                 let error = MountError::from(error);
@@ -93,7 +114,8 @@ impl Service {
 
 #[tonic::async_trait]
 impl CsiDriverProvider for Service {
-    async fn version(&self, _request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+    async fn version(&self, request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        self.callers.check(request.extensions())?;
         Ok(Response::new(VersionResponse {
             version: API_VERSION.to_owned(),
             runtime_name: RUNTIME_NAME.to_owned(),
@@ -102,6 +124,7 @@ impl CsiDriverProvider for Service {
     }
 
     async fn mount(&self, request: Request<MountRequest>) -> Result<Response<MountResponse>, Status> {
+        self.callers.check(request.extensions())?;
         let timeout = request
             .metadata()
             .get("grpc-timeout")
@@ -158,6 +181,16 @@ fn log(spec: &MountSpec, report: &MountReport, outcome: &Result<Vec<MountedFile>
             outcome.as_ref().err().map_or(tonic::Code::Ok, MountError::code),
             "fields of the class that nobody reads: {}; check their spelling",
             spec.unknown_fields.join(", ")
+        );
+    }
+    let size: usize = outcome.iter().flatten().map(|file| file.contents.len()).sum();
+    if size > SYNC_LIMIT && report.change != Some(Change::Unchanged) {
+        line!(
+            tracing::Level::WARN,
+            tonic::Code::Ok,
+            "the volume's files are {} together: sync to a Kubernetes Secret fails above {}",
+            crate::words::size(size),
+            crate::words::size(SYNC_LIMIT)
         );
     }
     match (outcome, report.change) {

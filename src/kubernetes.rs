@@ -6,11 +6,11 @@ mod hmac_key;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::class::Pod;
@@ -19,7 +19,7 @@ use crate::json::{Json, Object};
 use crate::retry::{Attempt, Effort, Persistence, Tried, Trouble};
 use crate::settings::KubernetesSettings;
 use crate::wire::tls::{TlsFiles, read_file};
-use crate::wire::{Client, Exchange, Failure, Origin, Reply, secret_header};
+use crate::wire::{Allowance, Client, Exchange, Origin, Reply, secret_header};
 use crate::words;
 
 pub use hmac_key::{HmacKey, VersionKey};
@@ -86,7 +86,8 @@ pub struct Kubernetes {
 #[derive(Clone)]
 struct Access {
     client: Client,
-    token: Arc<SecretString>,
+    // Marked as sensitive: no formatting shows it.
+    bearer: HeaderValue,
     fingerprint: [u8; 32],
     read: Instant,
 }
@@ -238,7 +239,9 @@ impl Kubernetes {
         }
         let folder = self.settings.service_account_dir.clone();
         let read = move || -> Result<Access, String> {
-            let token = Arc::new(SecretString::from(read_text(&folder.join("token"))?.trim()));
+            let token = read_text(&folder.join("token"))?;
+            let bearer = Zeroizing::new(format!("Bearer {}", token.trim()));
+            let bearer = secret_header(&bearer).ok_or("the service-account token is not one line of text")?;
             let files = TlsFiles { ca_file: Some(folder.join("ca.crt")), ..TlsFiles::default() };
             let material = files.read().map_err(|error| error.to_string())?;
             let fingerprint = material.fingerprint();
@@ -249,7 +252,7 @@ impl Kubernetes {
                     Client::build(&origin, &material, false, None, None).map_err(|error| error.to_string())?
                 }
             };
-            Ok(Access { client, token, fingerprint, read: now })
+            Ok(Access { client, bearer, fingerprint, read: now })
         };
         let access = tokio::task::spawn_blocking(read).await.map_err(|_| no_cluster("it cannot be read"))?;
         let access = access.map_err(|why| no_cluster(&why))?;
@@ -266,15 +269,14 @@ async fn attempt_once(
     attempt: Attempt,
 ) -> Result<Json, Trouble> {
     let mut headers = HeaderMap::new();
-    let bearer = Zeroizing::new(format!("Bearer {}", access.token.expose_secret()));
-    let bearer = secret_header(&bearer)
-        .ok_or_else(|| Failure::Unsendable("our own service-account token".to_owned()))?;
-    headers.insert(http::header::AUTHORIZATION, bearer);
+    headers.insert(http::header::AUTHORIZATION, access.bearer.clone());
     headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     if body.is_some() {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    let exchange = Exchange { method, target, headers, body: body.map(Json::to_bytes), limit: BODY_LIMIT };
+    let allowance = Allowance::new(BODY_LIMIT);
+    let exchange =
+        Exchange { method, target, headers, body: body.map(Json::to_bytes), allowance: &allowance };
     let reply = access.client.send(exchange, attempt.timeout).await?;
     if (200..300).contains(&reply.status) {
         return Json::parse(&reply.body)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use lockkeeper::app::App;
 use lockkeeper::settings::{Invocation, LogLevel, Settings};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 
 fn serve(settings: Settings) -> ExitCode {
     log_to_stderr(settings.log_level);
+    keep_memory_private();
     std::panic::set_hook(Box::new(log_panic));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -69,6 +71,16 @@ fn serve(settings: Settings) -> ExitCode {
             say(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// No core dumps, and no other process of our user may look into this one: it holds tokens and secrets.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = limited.and(hidden) {
+        tracing::warn!(%error, "core dumps could not be switched off");
     }
 }
 

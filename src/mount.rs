@@ -20,7 +20,7 @@ use crate::error::MountError;
 use crate::kubernetes::{HmacKey, Kubernetes};
 use crate::recent::Recent;
 use crate::vault::response::VaultResponse;
-use crate::vault::{Reading, Tally, Vault};
+use crate::vault::{Reading, Share, Vault, VaultError};
 use report::{Change, MountReport};
 
 /// Volumes whose last content is remembered by a hash, to tell what changed.
@@ -69,11 +69,11 @@ impl Provider {
         spec: &MountSpec,
         budget: Budget,
     ) -> (MountReport, Result<Vec<MountedFile>, MountError>) {
-        let tally = Arc::new(Tally::default());
+        let share = Arc::new(Share::default());
         // The key is looked for while Vault is read; a read that fails does not wait for it.
         let key = async { Ok(self.hmac_key.key(budget).await) };
         let outcome =
-            tokio::try_join!(self.read_all(spec, budget, &tally), key).and_then(|(answers, key)| {
+            tokio::try_join!(self.read_all(spec, budget, &share), key).and_then(|(answers, key)| {
                 let files: Vec<MountedFile> = spec
                     .objects
                     .iter()
@@ -93,9 +93,9 @@ impl Provider {
         let change = outcome.as_ref().ok().map(|files| self.change(&spec.volume, files));
         let report = MountReport {
             objects: spec.objects.len(),
-            reads: tally.reads.load(Ordering::Relaxed),
-            logins: tally.logins.load(Ordering::Relaxed),
-            retries: tally.retries.load(Ordering::Relaxed),
+            reads: share.reads.load(Ordering::Relaxed),
+            logins: share.logins.load(Ordering::Relaxed),
+            retries: share.retries.load(Ordering::Relaxed),
             change,
             elapsed: self.clock.now().duration_since(budget.started()),
         };
@@ -107,10 +107,15 @@ impl Provider {
         &self,
         spec: &MountSpec,
         budget: Budget,
-        tally: &Arc<Tally>,
+        share: &Arc<Share>,
     ) -> Result<HashMap<ReadRequest, Arc<VaultResponse>>, MountError> {
-        let login = self.vault.login(spec, &self.kubernetes, tally).await;
-        let login = login.map_err(|error| MountError::vault(&spec.objects[0], error))?;
+        // TLS files may lie on a file system that hangs.
+        let login = self.vault.login(spec, &self.kubernetes, share);
+        let late = || VaultError::Tls("the TLS files could not be read in time".to_owned().into());
+        let login = match tokio::time::timeout_at(budget.ends(), login).await {
+            Ok(login) => login.map_err(|error| MountError::vault(&spec.objects[0], error))?,
+            Err(_) => return Err(MountError::vault(&spec.objects[0], late())),
+        };
         let mut readings: HashMap<&ReadRequest, (Reading, &ObjectSpec)> = HashMap::new();
         for object in &spec.objects {
             readings

@@ -42,6 +42,10 @@ pub enum Trouble {
     Malformed(String),
     /// A redirect that is not followed.
     Redirect(String),
+    /// A redirect to where the operator does not let us go.
+    Forbidden(String),
+    /// Too many others asked; nothing was sent.
+    NoTurn,
 }
 
 impl Trouble {
@@ -56,7 +60,7 @@ impl Trouble {
     /// Whether it is worth trying again; a write only where it was certainly not executed.
     fn is_passing(&self, write: bool) -> bool {
         match self {
-            Self::Wire(Failure::Refused) => true,
+            Self::NoTurn | Self::Wire(Failure::Refused) => true,
             Self::Wire(Failure::Connect(_) | Failure::TimedOut(_) | Failure::Broken(_)) => !write,
             Self::Status { status: 412 | 429, .. } => true,
             Self::Status { status: 503, sealed, .. } => !write || *sealed,
@@ -65,7 +69,8 @@ impl Trouble {
             Self::Wire(Failure::Tls(_) | Failure::TooBig(_) | Failure::Unsendable(_))
             | Self::Status { .. }
             | Self::Malformed(_)
-            | Self::Redirect(_) => false,
+            | Self::Redirect(_)
+            | Self::Forbidden(_) => false,
         }
     }
 
@@ -77,7 +82,12 @@ impl Trouble {
                 Failure::Refused | Failure::Connect(_) | Failure::TimedOut(_) | Failure::Broken(_),
             ) => true,
             Self::Status { status: 500..=599, .. } => true,
-            Self::Wire(_) | Self::Status { .. } | Self::Malformed(_) | Self::Redirect(_) => false,
+            Self::Wire(_)
+            | Self::Status { .. }
+            | Self::Malformed(_)
+            | Self::Redirect(_)
+            | Self::Forbidden(_)
+            | Self::NoTurn => false,
         }
     }
 
@@ -100,7 +110,8 @@ impl fmt::Display for Trouble {
                 }
                 hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
             }
-            Self::Malformed(why) | Self::Redirect(why) => f.write_str(why),
+            Self::Malformed(why) | Self::Redirect(why) | Self::Forbidden(why) => f.write_str(why),
+            Self::NoTurn => f.write_str("no turn among the requests that this node has in flight"),
         }
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod flags;
 mod flavour;
 pub(crate) mod go_flags;
+mod limits;
 mod listen;
 mod numbers;
 mod summary;
@@ -23,10 +24,12 @@ use std::time::Duration;
 
 pub use client::{ClientSettings, Proxy, RateLimit};
 pub use flavour::FlavourSettings;
+pub use limits::Limits;
 pub use listen::{Endpoint, HealthAddress};
 
 use crate::class::SpecError;
 use crate::class::endpoint::Flavour;
+use crate::class::restrictions::Restrictions;
 use environment::Environment;
 use flags::Flags;
 
@@ -62,6 +65,12 @@ pub struct Settings {
     pub vault: FlavourSettings,
     /// What counts for OpenBao's sockets; the built-in defaults where no endpoint is OpenBao's.
     pub openbao: FlavourSettings,
+    /// User ids that may call on the driver's sockets, beside 0.
+    pub allowed_uids: Vec<u32>,
+    /// How much may go on at once.
+    pub limits: Limits,
+    /// What a class may not ask for.
+    pub restrictions: Restrictions,
     /// Sentences for the operator that are worth a warning at start; they hold no credentials.
     pub notices: Vec<String>,
 }
@@ -231,6 +240,9 @@ impl Settings {
                 None => 4 << 20,
             },
             kubernetes: kubernetes(flags, env)?,
+            allowed_uids: limits::uids(flags)?,
+            limits: Limits::read(flags)?,
+            restrictions: limits::restrictions(flags)?,
             endpoints,
             notices,
         })

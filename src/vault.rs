@@ -1,9 +1,11 @@
 //! What Vault is asked and what it answers: a session for the pod, then each request of the mount.
 
 pub mod cluster;
+pub mod clusters;
 mod pace;
 mod refusal;
 pub mod response;
+pub mod seat;
 pub mod session;
 
 use std::fmt;
@@ -12,25 +14,38 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::budget::Budget;
 use crate::class::{MountSpec, ReadRequest};
-use crate::clock::{Clock, Jitter};
+use crate::clock::Clock;
 use crate::kubernetes::{Kubernetes, KubernetesError};
 use crate::retry::{Effort, Ended, Tried, Trouble};
-use crate::settings::ClientSettings;
 use crate::task::SharedTask;
+use crate::wire::Allowance;
 use crate::wire::tls::TlsFileError;
-use cluster::{Call, Clusters};
+use cluster::Call;
+use clusters::{Clusters, Rules};
 use response::VaultResponse;
 use session::{Login, Session, Sessions};
 
-/// What one mount asked of Vault, for its report.
-#[derive(Debug, Default)]
-pub struct Tally {
+/// The most that the answers of one mount may hold together.
+const MOUNT_ALLOWANCE: usize = 16 << 20;
+
+/// What one mount takes of Vault: counted for its report, and bounded.
+#[derive(Debug)]
+pub struct Share {
     /// Reads and writes begun, without their repetitions.
     pub reads: AtomicU32,
     /// Logins begun, without their repetitions.
     pub logins: AtomicU32,
     /// Attempts beyond the first, of reads and logins.
     pub retries: AtomicU32,
+    /// The bytes of answers that it may hold.
+    pub allowance: Allowance,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        let (reads, logins, retries) = Default::default();
+        Self { reads, logins, retries, allowance: Allowance::new(MOUNT_ALLOWANCE) }
+    }
 }
 
 /// Why Vault gave no answer that can be mounted.
@@ -109,7 +124,7 @@ impl VaultError {
     }
 }
 
-impl Tally {
+impl Share {
     fn retried(&self, attempts: u32) {
         self.retries.fetch_add(attempts.saturating_sub(1), Ordering::Relaxed);
     }
@@ -125,12 +140,9 @@ pub struct Vault {
 
 impl Vault {
     /// Talks to nobody yet. `cache_size` is how many sessions are kept.
-    pub fn new(settings: ClientSettings, cache_size: usize, clock: Clock, jitter: Jitter) -> Self {
-        Self {
-            clusters: Clusters::new(settings, clock, jitter),
-            sessions: Sessions::new(cache_size, clock),
-            clock,
-        }
+    pub fn new(rules: Rules, cache_size: usize) -> Self {
+        let clock = rules.clock;
+        Self { clusters: Clusters::new(rules), sessions: Sessions::new(cache_size, clock), clock }
     }
 
     /// Prepares a mount's login: the cluster that the class names, and the pod's place among the sessions.
@@ -138,10 +150,10 @@ impl Vault {
         &self,
         spec: &MountSpec,
         kubernetes: &Arc<Kubernetes>,
-        tally: &Arc<Tally>,
+        share: &Arc<Share>,
     ) -> Result<Arc<Login>, VaultError> {
         let cluster = self.clusters.cluster(&spec.endpoint).await.map_err(VaultError::Tls)?;
-        Ok(self.sessions.login(spec, cluster, Arc::clone(kubernetes), Arc::clone(tally)))
+        Ok(self.sessions.login(spec, cluster, Arc::clone(kubernetes), Arc::clone(share)))
     }
 
     /// Reads once, for as long as somebody holds the task's handle.
@@ -149,7 +161,7 @@ impl Vault {
         let effort = Effort::begin(self.clock.now(), budget);
         let (vault, shared, asked) = (Arc::clone(self), effort.clone(), request.clone());
         let addresses = login.cluster.addresses();
-        login.tally.reads.fetch_add(1, Ordering::Relaxed);
+        login.share.reads.fetch_add(1, Ordering::Relaxed);
         let task = SharedTask::spawn(async move {
             vault.read_with_session(&login, &asked, budget, &shared).await.map(Arc::new)
         });
@@ -172,7 +184,7 @@ impl Vault {
         {
             outcome = self.read_once(login, request, &session, effort).await;
         }
-        login.tally.retried(effort.attempts());
+        login.share.retried(effort.attempts());
         let answer = outcome.map_err(|tried| VaultError::Read {
             request: words_of(request),
             address: login.cluster.addresses(),
@@ -200,7 +212,16 @@ impl Vault {
             None => request.url_path(),
         };
         let (body, write) = (request.body.as_ref(), request.is_write());
-        let call = Call { method: &request.method, target, body, token: Some(session.token()), write };
+        let call = Call {
+            method: &request.method,
+            target,
+            body,
+            token: Some(session.token()),
+            write,
+            home: Some(session.home()),
+            seat: &login.seat,
+            allowance: &login.share.allowance,
+        };
         let answered = login.cluster.call(&call, effort).await?;
         VaultResponse::parse(&answered.body, answered.started)
             .map_err(|trouble| Tried { last: Some(trouble), ..effort.tried(self.clock.now(), Ended::Final) })

@@ -8,6 +8,7 @@ pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,8 +56,48 @@ pub struct Exchange<'a> {
     pub headers: HeaderMap,
     /// The body.
     pub body: Option<Zeroizing<Vec<u8>>>,
-    /// The most bytes of an answer's body that are read.
-    pub limit: usize,
+    /// What may be read of the answer's body.
+    pub allowance: &'a Allowance,
+}
+
+/// How many bytes of answers may be read in all, shared by exchanges that go on side by side.
+#[derive(Debug)]
+pub struct Allowance {
+    total: usize,
+    left: AtomicUsize,
+}
+
+impl Allowance {
+    /// So many bytes.
+    pub fn new(total: usize) -> Self {
+        Self { total, left: AtomicUsize::new(total) }
+    }
+
+    /// Gives back what an answer took that is not kept.
+    pub fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), Failure> {
+        let fewer = |left: usize| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        taken.map(|_| ()).map_err(|_| Failure::TooBig(self.total))
+    }
+}
+
+/// A body that is being read; what it took is given back unless it is read to its end.
+struct Reading<'a> {
+    body: Zeroizing<Vec<u8>>,
+    allowance: &'a Allowance,
+    whole: bool,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.allowance.give_back(self.body.len());
+        }
+    }
 }
 
 /// What came back, whatever its status.
@@ -148,17 +189,19 @@ impl Client {
             request = request.body(Bytes::from_owner(body));
         }
         let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
-        let announced = response.content_length().unwrap_or(0);
-        if announced > exchange.limit as u64 {
-            return Err(Failure::TooBig(exchange.limit));
+        let allowance = exchange.allowance;
+        let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if announced > allowance.left.load(Ordering::Relaxed) {
+            return Err(Failure::TooBig(allowance.total));
         }
-        let mut body = Zeroizing::new(Vec::with_capacity(announced as usize));
+        let mut reading =
+            Reading { body: Zeroizing::new(Vec::with_capacity(announced)), allowance, whole: false };
         while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of(&error))? {
-            if body.len() + chunk.len() > exchange.limit {
-                return Err(Failure::TooBig(exchange.limit));
-            }
-            append(&mut body, &chunk);
+            allowance.take(chunk.len())?;
+            append(&mut reading.body, &chunk);
         }
+        reading.whole = true;
+        let body = std::mem::take(&mut reading.body);
         Ok(Reply {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),

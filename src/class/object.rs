@@ -65,14 +65,12 @@ impl FileMode {
         (bits <= 0o777).then_some(Self(bits))
     }
 
-    /// The driver's `permission`: JSON of a whole number. Absent it is 0644.
+    /// The driver's `permission`: JSON of a whole number. What is no JSON number counts as absent, and then it is 0644.
     pub(super) fn parse_permission(text: &str) -> Result<Self, SpecError> {
-        let text = text.trim();
-        if text.is_empty() || text == "null" {
+        let Ok(number @ Json::Number(_)) = Json::parse(text.as_bytes()) else {
             return Ok(Self::DEFAULT);
-        }
-        let bits = Json::parse(text.as_bytes()).ok().and_then(|json| json.as_u64());
-        bits.and_then(|bits| Self::from_bits(u32::try_from(bits).ok()?)).ok_or_else(|| {
+        };
+        number.as_u64().and_then(|bits| Self::from_bits(u32::try_from(bits).ok()?)).ok_or_else(|| {
             SpecError::field("permission", format!("{} is no whole number from 0 to 511", shown(text)))
         })
     }

@@ -68,6 +68,8 @@ fn every_failure_has_its_final_code() {
             (of(Some(Trouble::Wire(Failure::TooBig(1)))), OutOfRange),
             (of(Some(Trouble::Wire(Failure::Unsendable("x".to_owned())))), InvalidArgument),
             (of(Some(Trouble::Malformed("HTML".to_owned()))), Internal),
+            (of(Some(Trouble::Forbidden("not allowed".to_owned()))), InvalidArgument),
+            (of(Some(Trouble::NoTurn)), FailedPrecondition),
             (of(status(403)), PermissionDenied),
             (of(status(304)), Internal),
         ]);

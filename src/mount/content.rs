@@ -107,7 +107,11 @@ fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
 /// The whole answer as Go's JSON of its own struct; fields that the struct lacks are dropped.
 fn whole_response(response: &VaultResponse) -> Zeroizing<Vec<u8>> {
     let data = response.data.as_ref().map_or(Json::Null, |data| Json::Object(data.clone())).to_bytes();
-    let mut out = Zeroizing::new(Vec::with_capacity(data.len() + 1_024));
+    let others = [&response.warnings, &response.auth, &response.wrap_info].map(Json::to_bytes);
+    let texts = [&response.request_id, &response.lease_id, &response.mount_type];
+    // Never moved, so that no copy of a secret stays behind: a text grows to six times its length at most.
+    let lengths = others.iter().map(|other| other.len()).chain(texts.iter().map(|text| 6 * text.len()));
+    let mut out = Zeroizing::new(Vec::with_capacity(data.len() + lengths.sum::<usize>() + 256));
     out.extend_from_slice(b"{\"request_id\":");
     write_string(&response.request_id, &mut out);
     out.extend_from_slice(b",\"lease_id\":");

@@ -6,74 +6,61 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use crate::class::ObjectSpec;
-use crate::json::{Json, write_string};
+use crate::json::Json;
 use crate::kubernetes::VersionKey;
 use crate::vault::response::VaultResponse;
 
 /// `base64url(HMAC-SHA256(key, config + content))`. `bytes` are the file's; they count for an object with a
-/// `secretKey`. Of a whole response counts what does not tick (see `whole_response_content` below).
+/// `secretKey`. Of a whole response counts what does not tick (see `add_whole_response` below).
 pub fn object_version(
     object: &ObjectSpec,
     response: &VaultResponse,
     bytes: &[u8],
     key: &VersionKey,
 ) -> String {
-    let content;
-    let counted = match object.secret_key {
-        Some(_) => bytes,
-        None => {
-            content = whole_response_content(response);
-            &content
-        }
-    };
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
-    mac.update(&config(object));
-    mac.update(counted);
+    add_config(object, &mut mac);
+    match object.secret_key {
+        Some(_) => mac.update(bytes),
+        None => add_whole_response(response, &mut mac),
+    }
     URL_SAFE.encode(mac.finalize().into_bytes())
 }
 
 /// The object as the class's author wrote it, as JSON with Go's seven names in Go's order.
-fn config(object: &ObjectSpec) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(256));
-    let text = |name: &[u8], value: &str, out: &mut Vec<u8>| {
-        out.extend_from_slice(name);
-        write_string(value, out);
-    };
-    text(b"{\"ObjectName\":", object.name.as_str(), &mut out);
-    text(b",\"SecretPath\":", &object.secret_path, &mut out);
-    text(b",\"SecretKey\":", object.secret_key.as_deref().unwrap_or_default(), &mut out);
-    text(b",\"Method\":", &object.method, &mut out);
-    out.extend_from_slice(b",\"SecretArgs\":");
-    out.extend_from_slice(&object.secret_args.as_ref().unwrap_or(&Json::Null).to_bytes());
-    out.extend_from_slice(b",\"FilePermission\":");
-    out.extend_from_slice(object.own_mode.to_string().as_bytes());
-    text(b",\"Encoding\":", &object.encoding_text, &mut out);
-    out.push(b'}');
-    out
+fn add_config(object: &ObjectSpec, mac: &mut Hmac<Sha256>) {
+    add_text("{\"ObjectName\":", object.name.as_str(), mac);
+    add_text(",\"SecretPath\":", &object.secret_path, mac);
+    add_text(",\"SecretKey\":", object.secret_key.as_deref().unwrap_or_default(), mac);
+    add_text(",\"Method\":", &object.method, mac);
+    add_value(",\"SecretArgs\":", object.secret_args.as_ref().unwrap_or(&Json::Null), mac);
+    mac.update(format!(",\"FilePermission\":{}", object.own_mode).as_bytes());
+    add_text(",\"Encoding\":", &object.encoding_text, mac);
+    mac.update(b"}");
 }
 
 /// What of a whole response says that it changed: `data` (a static role's `ttl` left out), `lease_id`, `warnings`,
 /// `auth`, `wrap_info`, in this order.
-fn whole_response_content(response: &VaultResponse) -> Zeroizing<Vec<u8>> {
+fn add_whole_response(response: &VaultResponse, mac: &mut Hmac<Sha256>) {
     let mut data = response.data.clone().unwrap_or_default();
     if response.is_static_role() {
         data.remove("ttl");
     }
-    let data = Json::Object(data);
-    let mut out = Zeroizing::new(Vec::with_capacity(1_024));
-    out.extend_from_slice(b"{\"data\":");
-    out.extend_from_slice(&data.to_bytes());
-    out.extend_from_slice(b",\"lease_id\":");
-    write_string(&response.lease_id, &mut out);
-    for (name, value) in
-        [("warnings", &response.warnings), ("auth", &response.auth), ("wrap_info", &response.wrap_info)]
-    {
-        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-        out.extend_from_slice(&value.to_bytes());
-    }
-    out.push(b'}');
-    out
+    add_value("{\"data\":", &Json::Object(data), mac);
+    add_text(",\"lease_id\":", &response.lease_id, mac);
+    add_value(",\"warnings\":", &response.warnings, mac);
+    add_value(",\"auth\":", &response.auth, mac);
+    add_value(",\"wrap_info\":", &response.wrap_info, mac);
+    mac.update(b"}");
+}
+
+fn add_text(name: &str, text: &str, mac: &mut Hmac<Sha256>) {
+    add_value(name, &Json::string(text), mac);
+}
+
+fn add_value(name: &str, value: &Json, mac: &mut Hmac<Sha256>) {
+    mac.update(name.as_bytes());
+    mac.update(&value.to_bytes());
 }

@@ -55,6 +55,25 @@ const SERVING: &[Flag] = &[
 ];
 
 #[rustfmt::skip]
+const LIMITS: &[Flag] = &[
+    flag("max-concurrent-mounts", "count", "256", &[],
+        "Mounts that ask one Vault cluster at the same time; further ones wait, within their time."),
+    flag("max-vault-requests", "count", "64", &[], "Requests in flight to one Vault cluster."),
+    flag("allowed-uids", "list", "0", &[],
+        "Comma-separated user ids that may call on the driver's socket, beside 0."),
+    flag("allowed-vault-addresses", "list", "", &[],
+        "Comma-separated origins (https://host:port) that a class, or a redirect of Vault's, may lead to, beside those \
+         of the flags and the environment. Without it, any."),
+    flag("allowed-audiences", "list", "", &[],
+        "Comma-separated audiences whose tokens a class may use. Without it, any."),
+    flag("allowed-tls-paths", "list", "", &[],
+        "Comma-separated folders below which a class may name files for TLS. Without it, anywhere."),
+    flag("forbid-skip-verify", "", "false", &[], "Refuse mounts that would accept any certificate of Vault's."),
+    flag("forbid-token-minting", "", "false", &[],
+        "Refuse mounts for which the driver sent no token of the audience."),
+];
+
+#[rustfmt::skip]
 const VAULT: &[Flag] = &[
     flag("vault-addr", "address", ADDRESS, &["AGENT_ADDR", "ADDR"],
         "Address of Vault, or a comma-separated list of one cluster's; http, https or unix:///path."),
@@ -98,6 +117,7 @@ const PRINTING: &[Flag] = &[
 /// Each group of flags with its heading and the prefixes of its variables.
 const GROUPS: &[(&str, &[&str], &[Flag])] = &[
     ("Serving", &[], SERVING),
+    ("Limits, and what a careful operator may switch on", &[], LIMITS),
     ("Vault, where a class says nothing else", &["VAULT_"], VAULT),
     ("OpenBao; a -vault-* flag counts where its -openbao-* twin is absent", &["BAO_", "VAULT_"], OPENBAO),
     ("Printing", &[], PRINTING),

@@ -23,6 +23,12 @@ impl fmt::Display for Summary<'_> {
         write!(f, "endpoints={}", join(sockets))?;
         write!(f, " health={} log-level={}", settings.health_address, settings.log_level)?;
         write!(f, " cache-size={} max-response-bytes={}", settings.cache_size, settings.max_response_bytes)?;
+        let limits = settings.limits;
+        write!(
+            f,
+            " max-concurrent-mounts={} max-vault-requests={}",
+            limits.concurrent_mounts, limits.vault_requests
+        )?;
         write!(
             f,
             " mount-timeout={:?} shutdown-timeout={:?}",

@@ -1,6 +1,7 @@
 //! What an operator's flags and variables come to.
 
 mod flavours;
+mod limits;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

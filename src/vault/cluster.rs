@@ -1,7 +1,7 @@
 //! One Vault cluster as mounts reach it: its nodes' connections, who may ask how often, redirects, retries.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,125 +9,30 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::class::endpoint::{Address, EndpointSpec, TlsSpec};
-use crate::clock::{Clock, Instant, Jitter};
+use crate::clock::Instant;
 use crate::json::Json;
 use crate::recent::Recent;
-use crate::retry::{Attempt, Effort, Persistence, Tried, Trouble};
-use crate::settings::ClientSettings;
+use crate::retry::{Effort, Persistence, Tried, Trouble};
+use crate::settings::{ClientSettings, Limits};
+use crate::vault::clusters::Rules;
 use crate::vault::pace::Pace;
 use crate::vault::refusal::refused;
-use crate::wire::tls::{TlsFileError, TlsFiles, TlsMaterial};
-use crate::wire::{Client, Exchange, Failure, Origin, Reply, secret_header};
-
-/// Clusters whose connections are kept; a class may name any address, so there must be a bound.
-const CLUSTERS_KEPT: usize = 256;
-
-/// Requests in flight to one cluster.
-const REQUESTS_IN_FLIGHT: usize = 64;
-
-/// The most of one answer's body that is read.
-const BODY_LIMIT: usize = 16 << 20;
-
-/// All clusters that this process talks to for one flavour.
-#[derive(Debug)]
-pub struct Clusters {
-    known: Mutex<Recent<EndpointSpec, Arc<Known>>>,
-    settings: ClientSettings,
-    clock: Clock,
-    jitter: Jitter,
-}
-
-/// An endpoint's cluster, with the TLS files that it was built of.
-#[derive(Debug, Default)]
-struct Known {
-    current: Mutex<Option<([u8; 32], Arc<Cluster>)>>,
-    building: tokio::sync::Mutex<()>,
-}
-
-impl Known {
-    fn current(&self) -> MutexGuard<'_, Option<([u8; 32], Arc<Cluster>)>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn built_of(&self, fingerprint: &[u8; 32]) -> Option<Arc<Cluster>> {
-        self.current()
-            .as_ref()
-            .filter(|(built, _)| built == fingerprint)
-            .map(|(_, cluster)| Arc::clone(cluster))
-    }
-}
-
-impl Clusters {
-    /// No cluster yet.
-    pub fn new(settings: ClientSettings, clock: Clock, jitter: Jitter) -> Self {
-        Self { known: Mutex::new(Recent::with_capacity(CLUSTERS_KEPT)), settings, clock, jitter }
-    }
-
-    /// The cluster of an endpoint. Files of its TLS settings are read anew, so that a change of them counts from the
-    /// next mount on; while the new ones cannot be used the old connections stay in use.
-    pub async fn cluster(&self, spec: &EndpointSpec) -> Result<Arc<Cluster>, TlsFileError> {
-        let known = {
-            let mut table = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = table.touch(spec).map(|known| Arc::clone(known));
-            found.unwrap_or_else(|| {
-                let known = Arc::<Known>::default();
-                table.insert(spec.clone(), Arc::clone(&known));
-                known
-            })
-        };
-        match self.up_to_date(spec, &known).await {
-            Ok(cluster) => Ok(cluster),
-            Err(error) => {
-                let (_, old) = known.current().clone().ok_or_else(|| error.clone())?;
-                tracing::warn!(%error, "changed TLS files cannot be used; the old ones stay in use");
-                Ok(old)
-            }
-        }
-    }
-
-    async fn up_to_date(&self, spec: &EndpointSpec, known: &Known) -> Result<Arc<Cluster>, TlsFileError> {
-        let files = tls_files(&spec.tls);
-        let material = if files.are_none() { files.read()? } else { blocking(move || files.read()).await? };
-        let fingerprint = material.fingerprint();
-        if let Some(cluster) = known.built_of(&fingerprint) {
-            return Ok(cluster);
-        }
-        // Many mounts may meet a new endpoint at once: one builds, for all of them to share its connections.
-        let _building = known.building.lock().await;
-        if let Some(cluster) = known.built_of(&fingerprint) {
-            return Ok(cluster);
-        }
-        let (spec, settings) = (spec.clone(), self.settings.clone());
-        let (clock, jitter) = (self.clock, self.jitter.clone());
-        // Without a CA of the class's own this reads the system's authorities.
-        let built = blocking(move || Cluster::build(spec, &material, &settings, clock, jitter)).await?;
-        let cluster = Arc::new(built);
-        *known.current() = Some((fingerprint, Arc::clone(&cluster)));
-        Ok(cluster)
-    }
-}
-
-/// Runs what blocks on a thread for that.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TlsFileError> + Send + 'static,
-) -> Result<T, TlsFileError> {
-    let lost = |_| TlsFileError::from("the TLS settings could not be read".to_owned());
-    tokio::task::spawn_blocking(work).await.map_err(lost).and_then(|outcome| outcome)
-}
+use crate::vault::seat::Seat;
+use crate::wire::tls::{TlsFileError, TlsMaterial};
+use crate::wire::{Allowance, Client, Exchange, Failure, Origin, Reply, secret_header};
 
 /// A cluster's nodes; at least one.
 #[derive(Debug)]
 pub struct Cluster {
     spec: EndpointSpec,
     nodes: Vec<Node>,
-    next: AtomicUsize,
-    in_flight: Semaphore,
+    // Where a login begins: the node that answered last.
+    first: AtomicUsize,
+    gate: Arc<Gate>,
     // Redirects lead to other nodes; kept for when they lead there again.
     elsewhere: Mutex<Recent<String, Client>>,
     material: TlsMaterial,
-    settings: ClientSettings,
-    clock: Clock,
-    jitter: Jitter,
+    rules: Arc<Rules>,
 }
 
 #[derive(Debug)]
@@ -135,7 +40,24 @@ struct Node {
     address: Address,
     base: String,
     client: Client,
-    pace: Option<Pace>,
+    pace: Option<Arc<Pace>>,
+}
+
+/// How many may ask a cluster at once, whatever namespace or TLS settings they come with.
+#[derive(Debug)]
+pub struct Gate {
+    requests: Semaphore,
+    seats: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// As many as the limits say.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            requests: Semaphore::new(limits.vault_requests),
+            seats: Arc::new(Semaphore::new(limits.concurrent_mounts)),
+        }
+    }
 }
 
 /// One request to Vault, as often as it has to be sent.
@@ -150,6 +72,19 @@ pub struct Call<'a> {
     pub token: Option<&'a SecretString>,
     /// Must not run twice.
     pub write: bool,
+    /// The node that the session's login was answered by, and the state it had then.
+    pub home: Option<&'a Home>,
+    /// The mount's place among those that ask.
+    pub seat: &'a Seat,
+    /// What the mount may read in all.
+    pub allowance: &'a Allowance,
+}
+
+/// Where a session was made: its reads go there first and tell how far that node's state was (`X-Vault-Index`).
+#[derive(Clone, Debug, Default)]
+pub struct Home {
+    node: usize,
+    index: Option<HeaderValue>,
 }
 
 /// An answer and when the attempt that brought it began.
@@ -158,37 +93,42 @@ pub struct Answered {
     pub body: Zeroizing<Vec<u8>>,
     /// No part of the answer is older.
     pub started: Instant,
+    /// Who answered.
+    pub home: Home,
 }
 
 impl Cluster {
-    fn build(
+    /// Makes the nodes' clients. Blocks: it reads the system's authorities where the class names none.
+    pub(super) fn build(
         spec: EndpointSpec,
         material: &TlsMaterial,
-        settings: &ClientSettings,
-        clock: Clock,
-        jitter: Jitter,
+        rules: Arc<Rules>,
+        gate: Arc<Gate>,
+        pace_of: impl Fn(&Address) -> Option<Arc<Pace>>,
     ) -> Result<Self, TlsFileError> {
         let nodes = spec
             .addresses
             .iter()
             .map(|address| {
                 let (origin, base) = origin(address);
-                let client = client(&origin, &spec.tls, material, settings)?;
-                let pace = settings.rate_limit.map(|limit| Pace::new(limit, clock.now()));
-                Ok(Node { address: address.clone(), base, client, pace })
+                let client = client(&origin, &spec.tls, material, &rules.client)?;
+                Ok(Node { address: address.clone(), base, client, pace: pace_of(address) })
             })
             .collect::<Result<_, TlsFileError>>()?;
         Ok(Self {
             spec,
             nodes,
-            next: AtomicUsize::new(0),
-            in_flight: Semaphore::new(REQUESTS_IN_FLIGHT),
+            first: AtomicUsize::new(0),
+            gate,
             elsewhere: Mutex::new(Recent::with_capacity(8)),
             material: material.clone(),
-            settings: settings.clone(),
-            clock,
-            jitter,
+            rules,
         })
+    }
+
+    /// A place for one mount among those that ask this cluster.
+    pub fn seat(&self) -> Seat {
+        Seat::among(&self.gate.seats)
     }
 
     /// The addresses as an error names them.
@@ -204,68 +144,79 @@ impl Cluster {
 
     /// Sends a request until it is answered with success, cannot be, or nobody waits any longer.
     pub async fn call(&self, call: &Call<'_>, effort: &Effort) -> Result<Answered, Tried> {
+        let client = &self.rules.client;
         let persistence = Persistence {
-            clock: self.clock,
-            jitter: self.jitter.clone(),
-            attempt_timeout: self.settings.attempt_timeout,
-            attempts: self.settings.max_retries.map(|retries| retries.saturating_add(1)),
+            clock: self.rules.clock,
+            jitter: self.rules.jitter.clone(),
+            attempt_timeout: client.attempt_timeout,
+            attempts: client.max_retries.map(|retries| retries.saturating_add(1)),
             write: call.write,
         };
+        let begin = call.home.map_or_else(|| self.first.load(Ordering::Relaxed), |home| home.node);
+        let failed = AtomicUsize::new(0);
+        let failed = &failed;
         persistence
-            .run(effort, |attempt| async move {
-                let index = self.next.load(Ordering::Relaxed);
-                let node = &self.nodes[index % self.nodes.len()];
-                let outcome = self.attempt(node, call, attempt).await;
-                if outcome.as_ref().is_err_and(Trouble::is_the_nodes_own) {
-                    // Whoever failed at the same node has moved on already: then leave it there.
-                    let _ = self.next.compare_exchange(
-                        index,
-                        index.wrapping_add(1),
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
+            .run(effort, |_| async move {
+                let index = (begin + failed.load(Ordering::Relaxed)) % self.nodes.len();
+                let outcome = self.attempt(index, call, effort).await;
+                match &outcome {
+                    Ok(_) => self.first.store(index, Ordering::Relaxed),
+                    Err(trouble) if trouble.is_the_nodes_own() => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(_) => {}
                 }
                 outcome
             })
             .await
     }
 
-    async fn attempt(&self, node: &Node, call: &Call<'_>, attempt: Attempt) -> Result<Answered, Trouble> {
-        let ends = attempt.started + attempt.timeout;
-        let late = || Trouble::Wire(Failure::TimedOut(attempt.timeout));
-        let waiting = async {
+    async fn attempt(&self, index: usize, call: &Call<'_>, effort: &Effort) -> Result<Answered, Trouble> {
+        let node = &self.nodes[index];
+        let clock = self.rules.clock;
+        // Waiting for a turn takes from the call's time, not from the attempt's.
+        let turn = async {
+            let seated = call.seat.take().await?;
             if let Some(pace) = &node.pace {
-                pace.turn(self.clock).await;
+                pace.turn(clock).await;
             }
-            self.in_flight.acquire().await
+            Some((seated, self.gate.requests.acquire().await.ok()?))
         };
-        let _slot = tokio::time::timeout_at(ends, waiting).await.map_err(|_| late())?.map_err(|_| late())?;
-        let started = self.clock.now();
-        let left = || ends.saturating_duration_since(self.clock.now());
+        let turn = tokio::time::timeout_at(effort.ends(), turn).await.ok().flatten();
+        let _turn = turn.ok_or(Trouble::NoTurn)?;
+        let started = clock.now();
+        let ends = effort.ends().min(started + self.rules.client.attempt_timeout);
+        let left = || ends.saturating_duration_since(clock.now());
         let target = format!("{}/v1/{}", node.base, call.target);
         let reply = node.client.send(self.exchange(call, &target)?, left()).await?;
         let reply = match reply.status {
             301 | 302 | 307 => {
                 let (client, target) = self.follow(node, &reply)?;
-                let there = client.send(self.exchange(call, &target)?, left()).await.map_err(|failure| {
+                let elsewhere = |what: &str| {
                     Trouble::Redirect(format!(
-                        "Vault answered {} to another address, and there: {failure}",
+                        "Vault answered {} to another address, and there {what}",
                         reply.status
                     ))
-                })?;
-                if matches!(there.status, 301 | 302 | 307) {
-                    return Err(Trouble::Redirect(format!(
-                        "Vault answered {} to another address, and there {} again; a redirect is followed once; check the address",
-                        reply.status, there.status
-                    )));
+                };
+                let there = client.send(self.exchange(call, &target)?, left()).await;
+                let there = there.map_err(|failure| elsewhere(&failure.to_string()))?;
+                match there.status {
+                    301 | 302 | 307 => {
+                        let again =
+                            format!("{} again; a redirect is followed once; check the address", there.status);
+                        return Err(elsewhere(&again));
+                    }
+                    412 | 429 | 500..=599 => return Err(elsewhere(&refused(&there).to_string())),
+                    _ => there,
                 }
-                there
             }
             _ => reply,
         };
         if (200..300).contains(&reply.status) {
-            return Ok(Answered { body: reply.body, started });
+            let home = Home { node: index, index: reply.headers.get("x-vault-index").cloned() };
+            return Ok(Answered { body: reply.body, started, home });
         }
+        call.allowance.give_back(reply.body.len());
         Err(refused(&reply))
     }
 
@@ -282,6 +233,9 @@ impl Cluster {
             let value = secret_header(token.expose_secret()).ok_or_else(|| unsendable("the token"))?;
             headers.insert(HeaderName::from_static("x-vault-token"), value);
         }
+        if let Some(index) = call.home.and_then(|home| home.index.clone()) {
+            headers.insert(HeaderName::from_static("x-vault-index"), index);
+        }
         if call.body.is_some() {
             headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -290,7 +244,7 @@ impl Cluster {
             target,
             headers,
             body: call.body.map(Json::to_bytes),
-            limit: BODY_LIMIT,
+            allowance: call.allowance,
         })
     }
 
@@ -314,6 +268,13 @@ impl Cluster {
                 "leads from https to {address}, which would send the token in clear; not followed"
             )));
         }
+        if self.rules.origins.as_ref().is_some_and(|allowed| !allowed.contains(&address.origin())) {
+            return Err(Trouble::Forbidden(format!(
+                "Vault answered {} and leads to {address}, which is not among the addresses that the operator allows \
+                 (-allowed-vault-addresses)",
+                reply.status
+            )));
+        }
         if address.origin() == node.address.origin() {
             return Ok((node.client.clone(), target));
         }
@@ -321,7 +282,7 @@ impl Cluster {
         if let Some(client) = elsewhere.touch(&address.origin()) {
             return Ok((client.clone(), target));
         }
-        let built = client(&origin(&address).0, &self.spec.tls, &self.material, &self.settings);
+        let built = client(&origin(&address).0, &self.spec.tls, &self.material, &self.rules.client);
         let built = built.map_err(|error| wrong(&format!("leads to {address}, but {error}")))?;
         elsewhere.insert(address.origin(), built.clone());
         Ok((built, target))
@@ -344,15 +305,5 @@ fn origin(address: &Address) -> (Origin, String) {
             (Origin::Tcp { tls: *tls, host: host.clone(), port: *port }, base.clone())
         }
         Address::Unix(path) => (Origin::Unix(path.clone()), String::new()),
-    }
-}
-
-fn tls_files(tls: &TlsSpec) -> TlsFiles {
-    TlsFiles {
-        ca_file: tls.ca_file.clone(),
-        ca_directory: tls.ca_directory.clone(),
-        ca_text: tls.ca_bytes.clone(),
-        client_cert: tls.client_cert.clone(),
-        client_key: tls.client_key.clone(),
     }
 }

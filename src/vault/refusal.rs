@@ -5,12 +5,15 @@ use crate::retry::Trouble;
 use crate::wire::Reply;
 use crate::words;
 
+/// At most so many of its errors and warnings are shown.
+const MOST_SAID: usize = 5;
+
 /// Reads what Vault says with a status that is not success.
 pub(super) fn refused(reply: &Reply) -> Trouble {
     let body = Json::parse(&reply.body).ok();
     let fields = body.as_ref().and_then(Json::as_object);
     let texts = |name: &str| match fields.and_then(|fields| fields.field(name)) {
-        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).map(tidy).collect(),
+        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).take(MOST_SAID).map(tidy).collect(),
         _ => Vec::new(),
     };
     let (errors, warnings): (Vec<String>, Vec<String>) = (texts("errors"), texts("warnings"));

@@ -16,8 +16,9 @@ use crate::kubernetes::Kubernetes;
 use crate::recent::Recent;
 use crate::retry::{Effort, Trouble};
 use crate::task::{SharedTask, WeakTask};
-use crate::vault::cluster::{Call, Cluster};
-use crate::vault::{Tally, VaultError};
+use crate::vault::cluster::{Answered, Call, Cluster, Home};
+use crate::vault::seat::Seat;
+use crate::vault::{Share, VaultError};
 use crate::wire::secret_header;
 
 /// After a refused token brought a new login, the next such login of the same pod may come this much later.
@@ -35,12 +36,18 @@ pub struct Session {
     due: Instant,
     // u64::MAX: as often as we like.
     uses_left: AtomicU64,
+    home: Home,
 }
 
 impl Session {
     /// The token, for a request's header alone.
     pub fn token(&self) -> &SecretString {
         &self.token
+    }
+
+    /// The node it was made at: reads go there first.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
     /// True when it was made for this call: the login began after the call did.
@@ -66,8 +73,10 @@ pub struct Login {
     pub pod: Pod,
     /// By which mount, role, audience.
     pub how: LoginSpec,
-    /// Counts what is asked.
-    pub tally: Arc<Tally>,
+    /// What the mount takes of Vault.
+    pub share: Arc<Share>,
+    /// The mount's place among those that ask the cluster.
+    pub seat: Seat,
     // Mints the pod's token where the driver sent none.
     kubernetes: Arc<Kubernetes>,
     slot: Arc<Slot>,
@@ -116,7 +125,7 @@ impl Sessions {
         spec: &MountSpec,
         cluster: Arc<Cluster>,
         kubernetes: Arc<Kubernetes>,
-        tally: Arc<Tally>,
+        share: Arc<Share>,
     ) -> Arc<Login> {
         let key = SessionKey {
             pod: spec.pod.clone(),
@@ -135,7 +144,8 @@ impl Sessions {
             })
         };
         let (pod, how) = (spec.pod.clone(), spec.login.clone());
-        Arc::new(Login { cluster, pod, how, tally, kubernetes, slot })
+        let seat = cluster.seat();
+        Arc::new(Login { cluster, pod, how, share, seat, kubernetes, slot })
     }
 
     /// The pod's session: the one it has, or a new one. `denied` is the session whose token was just refused; `None`
@@ -202,9 +212,9 @@ impl Slot {
 }
 
 async fn log_in(login: Arc<Login>, effort: Effort) -> Outcome {
-    login.tally.logins.fetch_add(1, Ordering::Relaxed);
+    login.share.logins.fetch_add(1, Ordering::Relaxed);
     let outcome = log_in_once(&login, &effort).await;
-    login.tally.retried(effort.attempts());
+    login.share.retried(effort.attempts());
     let mut state = login.slot.state();
     state.login = None;
     if let Ok(session) = &outcome {
@@ -234,21 +244,30 @@ async fn log_in_once(login: &Login, effort: &Effort) -> Outcome {
         ("jwt".to_owned(), Json::string(jwt.expose_secret())),
         ("role".to_owned(), Json::string(login.how.role.as_str())),
     ]));
-    let call =
-        Call { method: "POST", target: login.how.url_path(), body: Some(&body), token: None, write: false };
+    let call = Call {
+        method: "POST",
+        target: login.how.url_path(),
+        body: Some(&body),
+        token: None,
+        write: false,
+        home: None,
+        seat: &login.seat,
+        allowance: &login.share.allowance,
+    };
     let answered =
         login.cluster.call(&call, effort).await.map_err(|tried| VaultError::login(login, tried))?;
-    session_of(&answered.body, answered.started).map_err(|trouble| VaultError::login_answer(login, trouble))
+    login.share.allowance.give_back(answered.body.len());
+    session_of(&answered).map_err(|trouble| VaultError::login_answer(login, trouble))
 }
 
 /// Reads the token out of a login's answer.
-fn session_of(body: &[u8], started: Instant) -> Result<Arc<Session>, Trouble> {
+fn session_of(answered: &Answered) -> Result<Arc<Session>, Trouble> {
     let without = |what: &str| {
         Trouble::Malformed(format!(
             "the login's answer has no {what}; check that the address is Vault's and the mount an auth method"
         ))
     };
-    let answer = Json::parse(body)
+    let answer = Json::parse(&answered.body)
         .map_err(|error| Trouble::Malformed(format!("the login's answer is no JSON: {error}")))?;
     let auth = answer
         .as_object()
@@ -266,21 +285,27 @@ fn session_of(body: &[u8], started: Instant) -> Result<Arc<Session>, Trouble> {
         number("lease_duration").map_or(SESSION_MAX_AGE, |seconds| Duration::from_secs(seconds) * 2 / 3);
     Ok(Arc::new(Session {
         token: SecretString::from(token),
-        started,
-        due: started + life.min(SESSION_MAX_AGE),
+        started: answered.started,
+        due: answered.started + life.min(SESSION_MAX_AGE),
         uses_left: AtomicU64::new(number("num_uses").unwrap_or(u64::MAX)),
+        home: answered.home.clone(),
     }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zeroize::Zeroizing;
+
+    fn read(body: &str, started: Instant) -> Result<Arc<Session>, Trouble> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        session_of(&Answered { body, started, home: Home::default() })
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_is_due_at_two_thirds_of_its_life_and_after_an_hour_at_the_latest() {
         let now = Instant::now();
-        let due =
-            |body: &str| session_of(body.as_bytes(), now).expect(body).due.duration_since(now).as_secs();
+        let due = |body: &str| read(body, now).expect(body).due.duration_since(now).as_secs();
         assert_eq!(due(r#"{"auth":{"client_token":"t","lease_duration":900}}"#), 600);
         assert_eq!(due(r#"{"auth":{"client_token":"t","lease_duration":864000}}"#), 3_600);
         assert_eq!(due(r#"{"auth":{"client_token":"t","lease_duration":0}}"#), 3_600);
@@ -289,7 +314,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_of_three_uses_is_used_three_times() {
         let now = Instant::now();
-        let session = session_of(br#"{"auth":{"client_token":"t","num_uses":3}}"#, now).expect("a session");
+        let session = read(r#"{"auth":{"client_token":"t","num_uses":3}}"#, now).expect("a session");
         let taken: Vec<bool> = (0..5).map(|_| session.take_use(now)).collect();
         assert_eq!(taken, [true, true, true, false, false]);
     }
@@ -306,15 +331,14 @@ mod tests {
             r#"{"auth":{"client_token":"hvs.a\nb"}}"#,
             "<html>",
         ] {
-            let trouble = session_of(body.as_bytes(), Instant::now()).expect_err(body);
+            let trouble = read(body, Instant::now()).expect_err(body);
             assert!(matches!(trouble, Trouble::Malformed(_)), "{body}");
         }
     }
 
     #[test]
     fn debug_shows_no_token() {
-        let session =
-            session_of(br#"{"auth":{"client_token":"hvs.canary"}}"#, Instant::now()).expect("a session");
+        let session = read(r#"{"auth":{"client_token":"hvs.canary"}}"#, Instant::now()).expect("a session");
         assert!(!format!("{session:?}").contains("canary"));
     }
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use crate::wire::tls::Rejected;
+
 /// Why an exchange brought no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -66,24 +68,11 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError as Bad;
+    use rustls::CertificateError::Other;
     match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => {
-                "the server's certificate is signed by an unknown authority; check the CA".to_owned()
-            }
-            Bad::Expired | Bad::ExpiredContext { .. } => {
-                format!("the server's certificate has expired ({bad})")
-            }
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                format!("the server's certificate is not valid yet ({bad})")
-            }
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                format!(
-                    "the server's certificate is for another name ({bad}); check the address or the TLS server name"
-                )
-            }
-            other => format!("the server's certificate is not accepted ({other})"),
+        rustls::Error::InvalidCertificate(Other(other)) => match other.0.downcast_ref::<Rejected>() {
+            Some(rejected) => rejected.to_string(),
+            None => "the server's certificate is not accepted".to_owned(),
         },
         rustls::Error::AlertReceived(alert) => {
             format!("the server refused the handshake ({alert:?}); it may want a client certificate")

@@ -17,7 +17,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::words;
-use verify::{AcceptAny, OtherName};
+use verify::{AcceptAny, Checked};
+
+pub(super) use verify::Rejected;
 
 /// Files that a class names are at most this long.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -131,12 +133,7 @@ impl TlsMaterial {
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(self.roots()?), provider)
                 .build()
                 .map_err(|error| TlsFileError(format!("the CA certificates cannot be used: {error}")))?;
-            match verified_name {
-                Some(name) => {
-                    builder.with_custom_certificate_verifier(Arc::new(OtherName::new(name, verifier)))
-                }
-                None => builder.with_custom_certificate_verifier(verifier),
-            }
+            builder.with_custom_certificate_verifier(Arc::new(Checked::new(verified_name, verifier)))
         };
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),

@@ -5,18 +5,23 @@
 
 mod binary;
 mod canary;
+mod cluster;
 mod compatibility;
 mod corpora;
 mod documents;
 mod errors;
 mod golden;
 mod hmac;
+mod limits;
 mod mounts;
 mod node;
 mod odd_answers;
 mod old_drivers;
+mod operations_page;
+mod operator;
 mod outage;
 mod process;
 mod redirects;
 mod sessions;
+mod socket;
 mod tls;

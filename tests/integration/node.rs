@@ -7,11 +7,12 @@ use devkit::driver::{Driver, MountCall, MountFailure, Mounted};
 use devkit::kubernetes::Kubernetes;
 use devkit::pod::Pod;
 use devkit::vault::{Role, Vault};
-use lockkeeper::app::App;
+use lockkeeper::app::{App, AppError};
 use lockkeeper::settings::{Invocation, Settings};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tonic::Code;
 
 /// The longest that anything in a test may take.
@@ -49,8 +50,11 @@ pub struct Provider {
     pub driver: Driver,
     /// Its socket.
     pub socket: PathBuf,
-    /// Dropped without a word it ends the provider.
-    _stop: oneshot::Sender<()>,
+    /// `http://127.0.0.1:port` of its health address.
+    pub health: String,
+    /// Dropped without a word it ends the provider, too.
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), AppError>>,
     _folder: TempDir,
 }
 
@@ -138,13 +142,24 @@ impl Provider {
             Settings::parse(arguments.into_iter().map(Into::into), environment).expect("settings");
         let Invocation::Serve(settings) = invocation else { panic!("not told to print") };
         let bound = App::bind(*settings).await.expect("bound");
+        let health = format!("http://{}", bound.health_address());
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(bound.run(async {
+        let running = tokio::spawn(bound.run(async {
             let _ = stopped.await;
         }));
         let driver = Driver::new(&socket);
         driver.until_ready().await;
-        Self { driver, socket, _stop: stop, _folder: folder }
+        Self { driver, socket, health, stop: Some(stop), running, _folder: folder }
+    }
+
+    /// Tells it to end.
+    pub fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Waits until it has ended, as it should.
+    pub async fn ended(&mut self) {
+        soon("the provider ends", &mut self.running).await.expect("no panic").expect("no failure");
     }
 
     /// Mounts, with an end even if the provider has none.

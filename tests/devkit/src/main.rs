@@ -1,4 +1,4 @@
-//! The newcomer's command: `cargo run -p devkit -- demo`.
+//! The newcomer's command, `cargo run -p devkit -- demo`, and a look at a provider that runs: `… -- version SOCKET`.
 
 #![allow(clippy::disallowed_methods, reason = "a command of its own, not the product")]
 
@@ -16,7 +16,15 @@ async fn main() -> ExitCode {
             // Leaving by a return removes what the demo made; dying of the signal would not.
             _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
         },
-        _ => Err("usage: cargo run -p devkit -- demo".into()),
+        ["version", socket] => {
+            match devkit::driver::Driver::new(std::path::Path::new(socket)).version().await {
+                Ok(answer) => {
+                    writeln!(out, "{} {}", answer.runtime_name, answer.runtime_version).map_err(Into::into)
+                }
+                Err(status) => Err(format!("{:?}: {}", status.code(), status.message()).into()),
+            }
+        }
+        _ => Err("usage: cargo run -p devkit -- demo | version SOCKET".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
