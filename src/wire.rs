@@ -8,7 +8,8 @@ pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,15 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     host: Option<HeaderValue>,
+    suspect: Option<Arc<Suspect>>,
+}
+
+/// A TLS server that has not answered yet. What it says against our certificate, or against our having none, comes after
+/// the handshake, and the HTTP client keeps it to itself on HTTP/2; over HTTP/1.1 it tells.
+#[derive(Debug)]
+struct Suspect {
+    http: reqwest::Client,
+    cleared: AtomicBool,
 }
 
 /// One request. `body` is overwritten in memory after it was sent.
@@ -120,60 +130,54 @@ impl Client {
         server_name: Option<&str>,
         proxy: Option<&str>,
     ) -> Result<Self, TlsFileError> {
-        let broken = |what: &str, error: &reqwest::Error| {
-            TlsFileError::from(format!(
-                "{what} cannot be used: {}",
-                if error.is_builder() { "not valid" } else { "refused" }
-            ))
+        let Origin::Tcp { tls: true, host, port } = origin else {
+            let base = match origin {
+                Origin::Unix(_) => "http://localhost".to_owned(),
+                Origin::Tcp { host, port, .. } => format!("http://{}:{port}", bracketed(host)),
+            };
+            let http = http_client(origin, tls::never_used()?, None, proxy)?;
+            return Ok(Self { http, base, host: None, suspect: None });
         };
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")));
-        let mut host_header = None;
-        let base = match origin {
-            Origin::Unix(path) => {
-                builder = builder.unix_socket(path.clone()).tls_backend_preconfigured(tls::never_used()?);
-                "http://localhost".to_owned()
-            }
-            Origin::Tcp { tls: false, host, port } => {
-                builder = builder.tls_backend_preconfigured(tls::never_used()?);
-                format!("http://{}:{port}", bracketed(host))
-            }
-            Origin::Tcp { tls: true, host, port } => {
-                let name = server_name.filter(|name| *name != host);
-                let verified = match name.map(|name| (name, name.parse::<IpAddr>())) {
-                    Some((_, Ok(address))) => Some(ServerName::IpAddress(address.into())),
-                    _ => None,
-                };
-                let in_url = match (name, &verified) {
-                    // The name stands in the URL, so that it is asked for in the handshake (SNI) and checked there;
-                    // the connection goes to the address's host, which the Host header names too.
-                    (Some(name), None) => {
-                        builder = builder.dns_resolver(std::sync::Arc::new(FixedHost { host: host.clone() }));
-                        host_header = HeaderValue::from_str(&format!("{}:{port}", bracketed(host))).ok();
-                        name.to_owned()
-                    }
-                    _ => bracketed(host),
-                };
-                builder = builder.tls_backend_preconfigured(material.client_config(skip_verify, verified)?);
-                format!("https://{in_url}:{port}")
-            }
-        };
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| broken("the proxy", &error))?);
-        }
-        let http = builder.build().map_err(|error| broken("this address", &error))?;
-        Ok(Self { http, base, host: host_header })
+        let name = server_name.filter(|name| *name != host);
+        let address = name.and_then(|name| name.parse::<IpAddr>().ok());
+        let config = material
+            .client_config(skip_verify, address.map(|address| ServerName::IpAddress(address.into())))?;
+        // A name stands in the URL, so that it is asked for in the handshake (SNI) and checked there; the connection goes
+        // to the address's host, which the Host header names too.
+        let name = name.filter(|_| address.is_none());
+        let named = name.map(|_| host.as_str());
+        let mut old = config.clone();
+        old.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let suspect =
+            Suspect { http: http_client(origin, old, named, proxy)?, cleared: AtomicBool::new(false) };
+        Ok(Self {
+            http: http_client(origin, config, named, proxy)?,
+            base: format!("https://{}:{port}", name.map_or_else(|| bracketed(host), str::to_owned)),
+            host: named.and_then(|host| HeaderValue::from_str(&format!("{}:{port}", bracketed(host))).ok()),
+            suspect: Some(Arc::new(suspect)),
+        })
     }
 
     /// Sends a request and reads the whole answer, within `timeout`.
     pub async fn send(&self, exchange: Exchange<'_>, timeout: Duration) -> Result<Reply, Failure> {
-        match tokio::time::timeout(timeout, self.exchange(exchange)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::TimedOut(timeout)),
+        let whole = async {
+            match self.exchange(exchange).await {
+                Err(failure @ Failure::Broken(_)) => Err(self.why_broken(failure).await),
+                outcome => outcome,
+            }
+        };
+        tokio::time::timeout(timeout, whole).await.unwrap_or(Err(Failure::TimedOut(timeout)))
+    }
+
+    /// The server's own word where it broke off before it ever answered: a request without token or body asks for it.
+    async fn why_broken(&self, failure: Failure) -> Failure {
+        let Some(suspect) = self.suspect.as_ref().filter(|suspect| !suspect.cleared.load(Ordering::Relaxed))
+        else {
+            return failure;
+        };
+        match suspect.http.get(format!("{}/", self.base)).send().await.map_err(|error| Failure::of(&error)) {
+            Err(said @ Failure::Tls(_)) => said,
+            _ => failure,
         }
     }
 
@@ -189,6 +193,9 @@ impl Client {
             request = request.body(Bytes::from_owner(body));
         }
         let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
+        if let Some(suspect) = &self.suspect {
+            suspect.cleared.store(true, Ordering::Relaxed);
+        }
         let allowance = exchange.allowance;
         let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
         if announced > allowance.left.load(Ordering::Relaxed) {
@@ -220,6 +227,33 @@ impl Reply {
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
     }
+}
+
+/// The HTTP client proper; `connect_to` is the host that every name leads to.
+fn http_client(
+    origin: &Origin,
+    config: rustls::ClientConfig,
+    connect_to: Option<&str>,
+    proxy: Option<&str>,
+) -> Result<reqwest::Client, TlsFileError> {
+    let broken = |what: &str| TlsFileError::from(format!("{what} cannot be used"));
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("lockkeeper/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(config);
+    if let Origin::Unix(path) = origin {
+        builder = builder.unix_socket(path.clone());
+    }
+    if let Some(host) = connect_to {
+        builder = builder.dns_resolver(Arc::new(FixedHost { host: host.to_owned() }));
+    }
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| broken("the proxy"))?);
+    }
+    builder.build().map_err(|_| broken("this address"))
 }
 
 /// A header value that no formatting shows; `None` where it holds what a header cannot.

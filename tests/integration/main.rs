@@ -13,6 +13,7 @@ mod errors;
 mod golden;
 mod hmac;
 mod limits;
+mod load;
 mod mounts;
 mod node;
 mod odd_answers;

@@ -115,7 +115,10 @@ async fn a_redirect_that_leads_nowhere_says_so() {
     let gone = cluster.another(Vault::builder().tls(&cluster.authority)).await;
     gone.refuse().await;
     for (location, words) in [
-        (format!("{}/v1/{LOGIN}", stranger.address()), ["307", "another address", "unknown authority"]),
+        (
+            format!("{}/v1/{LOGIN}", stranger.address()),
+            ["307", "another address", "not among the trusted ones"],
+        ),
         (format!("{}/v1/{LOGIN}", gone.address()), ["307", "another address", "connection refused"]),
         ("https://".to_owned(), ["object \"o\"", "307", "its Location is no address"]),
         ("ftp://127.0.0.1/x".to_owned(), ["object \"o\"", "307", "its Location is no address"]),

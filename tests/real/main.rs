@@ -13,6 +13,8 @@
 mod cluster;
 mod credentials;
 mod csi_driver;
+mod empty_volume;
+mod handover;
 mod identity;
 mod old_drivers;
 mod outage;
