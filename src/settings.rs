@@ -206,6 +206,7 @@ impl Settings {
         if mount_timeout.is_zero() {
             return Err(SettingsError::of("-mount-timeout", "must be longer than zero"));
         }
+        limits::check_session_sharing(flags)?;
         let serves = |flavour| endpoints.iter().any(|endpoint| endpoint.flavour == flavour);
         let of = |flavour| {
             if serves(flavour) {

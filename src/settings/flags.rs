@@ -69,6 +69,8 @@ const LIMITS: &[Flag] = &[
     flag("allowed-tls-paths", "list", "", &[],
         "Comma-separated folders below which a class may name files for TLS. Without it, anywhere."),
     flag("forbid-skip-verify", "", "false", &[], "Refuse mounts that would accept any certificate of Vault's."),
+    flag("session-sharing", "how", "pod", &[],
+        "pod: each pod logs in itself, and so is one identity in Vault's audit log. The only way of this release."),
     flag("forbid-token-minting", "", "false", &[],
         "Refuse mounts for which the driver sent no token of the audience."),
 ];

@@ -34,6 +34,13 @@ impl Limits {
     }
 }
 
+/// `-session-sharing`: there is one way so far, and an operator who asks for it now keeps it later.
+pub(super) fn check_session_sharing(flags: &Flags) -> Result<(), SettingsError> {
+    let parse =
+        |text: &str| if text == "pod" { Ok(()) } else { Err("must be pod, the only way of this release") };
+    flags.text("session-sharing").map_or(Ok(()), |text| text.read(parse))
+}
+
 /// `-allowed-uids`.
 pub(super) fn uids(flags: &Flags) -> Result<Vec<u32>, SettingsError> {
     let parse = |text: &str| numbers::natural::<u32>(text).ok_or("is not a list of user ids such as 0,1000");

@@ -82,7 +82,7 @@ impl Node {
         loop {
             let mut volume = self.volume(&name, &mut rng);
             let mut pause = 200;
-            while !is_over() && !self.publish(&mut volume).await {
+            while !is_over() && self.publish(&mut volume).await.is_err() {
                 sleep(Duration::from_millis(rng.u64(pause / 2..pause))).await;
                 pause = (pause * 2).min(1_500);
             }
@@ -92,7 +92,8 @@ impl Node {
                     break;
                 }
                 sleep(Duration::from_millis(rng.u64(100..1_500))).await;
-                self.publish(&mut volume).await;
+                // A republish that fails leaves the pod what it has.
+                let _ = self.publish(&mut volume).await;
             }
             if is_over() {
                 return volume;
@@ -144,8 +145,8 @@ impl Node {
         Volume { pod, call, secrets, leased, holds: None, generations: BTreeMap::new() }
     }
 
-    /// Mounts or republishes once, and looks at what the volume holds then; true when it went well.
-    pub async fn publish(&self, volume: &mut Volume) -> bool {
+    /// Mounts or republishes once, and looks at what the volume holds then; the error is what the pod's event would say.
+    pub async fn publish(&self, volume: &mut Volume) -> Result<(), String> {
         let is_refresh = volume.holds.is_some();
         let at = Instant::now();
         let published = tokio::time::timeout(PUBLISH, self.driver.mount(&volume.call)).await;
@@ -180,7 +181,11 @@ impl Node {
             findings.longest = findings.longest.max(answered - at);
         }
         self.look(volume);
-        matches!(published, Ok(Ok(_)))
+        match published {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(failure)) => Err(format!("{}: {failure}", volume.pod.name)),
+            Err(_) => Err(format!("{}: no answer", volume.pod.name)),
+        }
     }
 
     /// The volume on disk is whole, of the right time and no older than it was; or it was never mounted.

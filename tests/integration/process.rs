@@ -207,3 +207,13 @@ async fn one_process_serves_vaults_and_openbaos_sockets_each_by_its_own_rules() 
         assert!(world.kubernetes.secret("lockkeeper", name).is_some(), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_core_of_it_is_ever_written() {
+    let world = World::start().await;
+    let running = world.run(&["vault.sock"], &[]).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.process.id())).expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{line}");
+}

@@ -10,6 +10,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
 /// Where a server listens.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -27,7 +30,7 @@ pub(super) enum Listener {
 
 /// Nobody listens, but the port stays ours.
 pub(super) struct Closed {
-    _reserved: Option<TcpSocket>,
+    reserved: Option<TcpSocket>,
 }
 
 impl Place {
@@ -40,7 +43,7 @@ impl Place {
     pub(super) fn listen(&mut self) -> io::Result<Listener> {
         match self {
             Self::Tcp(address) => {
-                let listener = socket_at(*address)?.listen(1024)?;
+                let listener = socket_at(*address)?.listen(BACKLOG)?;
                 *address = listener.local_addr()?;
                 Ok(Listener::Tcp(listener))
             }
@@ -53,17 +56,21 @@ impl Place {
 
     /// Closes `listener`: whoever connects from now on is refused. A socket file stays, as after a kill.
     pub(super) fn close(&self, listener: Listener) -> io::Result<Closed> {
+        // Before the listener goes, so that nobody else gets the port between the two.
+        let reserved = match self {
+            Self::Tcp(address) => Some(socket_at(*address)?),
+            Self::Unix(_) => None,
+        };
         drop(listener);
-        match self {
-            Self::Tcp(address) => Ok(Closed { _reserved: Some(socket_at(*address)?) }),
-            Self::Unix(_) => Ok(Closed { _reserved: None }),
-        }
+        Ok(Closed { reserved })
     }
 
     /// Listens again where [`Place::close`] ended.
     pub(super) fn reopen(&mut self, closed: Closed) -> io::Result<Listener> {
-        drop(closed);
-        self.listen()
+        match closed.reserved {
+            Some(socket) => Ok(Listener::Tcp(socket.listen(BACKLOG)?)),
+            None => self.listen(),
+        }
     }
 
     /// Takes the socket file away.
@@ -78,6 +85,8 @@ impl Place {
 fn socket_at(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
+    // A place that closes holds its port twice for a moment.
+    socket.set_reuseport(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
