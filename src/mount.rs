@@ -45,7 +45,8 @@ pub struct Provider {
     kubernetes: Arc<Kubernetes>,
     hmac_key: HmacKey,
     max_response_bytes: usize,
-    served: Mutex<Recent<VolumeKey, u64>>,
+    // By a hash of the volume's key, which is long: a hash of what it was served.
+    served: Mutex<Recent<u64, u64>>,
     hasher: RandomState,
     clock: Clock,
 }
@@ -146,11 +147,11 @@ impl Provider {
     fn change(&self, volume: &VolumeKey, files: &[MountedFile]) -> Change {
         let content: Vec<(&str, u32, &[u8])> =
             files.iter().map(|file| (file.path.as_str(), file.mode, &*file.contents)).collect();
-        let hash = self.hasher.hash_one(&content);
+        let (volume, hash) = (self.hasher.hash_one(volume), self.hasher.hash_one(&content));
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        match served.touch(volume) {
+        match served.touch(&volume) {
             None => {
-                served.insert(volume.clone(), hash);
+                served.insert(volume, hash);
                 Change::First
             }
             Some(last) if *last == hash => Change::Unchanged,
