@@ -6,14 +6,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, StatusCode};
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -235,13 +238,42 @@ impl Inner {
 
 /// Connects, and takes the connection for made when the server's settings have come, as grpc-go does.
 async fn connect(socket: &Path) -> io::Result<SendRequest<Bytes>> {
-    let stream = UnixStream::connect(socket).await?;
+    let stream = ReadToTheEnd(UnixStream::connect(socket).await?);
     let (sender, mut connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
     let mut ping = connection.ping_pong().ok_or_else(|| io::Error::other("no ping"))?;
     tokio::spawn(connection);
     // Answered by a server that is alive, after its settings.
     ping.ping(h2::Ping::opaque()).await.map_err(io::Error::other)?;
     Ok(sender)
+}
+
+/// A connection whose writes never fail. As in grpc-go it is the reader that learns of the end, after all that had come
+/// before it: a provider that left may have closed the connection while a call was being sent, and its GOAWAY, which says
+/// that the call was not begun, still waits to be read.
+struct ReadToTheEnd(UnixStream);
+
+impl AsyncRead for ReadToTheEnd {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ReadToTheEnd {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes).map(|written| Ok(written.unwrap_or(bytes.len())))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx).map(|_| Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx).map(|_| Ok(()))
+    }
 }
 
 fn head(method: &str, headers: &HeaderMap) -> Request<()> {
